@@ -1,0 +1,89 @@
+"""Everything that can go wrong and that a user can act on: one class per kind, each with its exit status.
+
+Invariant: a message reads ``where (which row): what failed``; the hint is the next command or flag. No message ever
+holds a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etl.model import Refusal
+
+
+class ExitStatus(IntEnum):
+    """The contract with scripts (README, table of exit statuses)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REJECTED = 3
+    DIFFERENT = 4
+    UNTRANSLATED = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class EtlError(Exception):
+    """The root: one line for the user, a hint, an exit status."""
+
+    status = ExitStatus.FAILED
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(EtlError):
+    """The command line makes no sense."""
+
+    status = ExitStatus.USAGE
+
+
+class SourceError(EtlError):
+    """The SQLite file cannot be read: missing, a directory, not a database, encrypted, damaged, locked."""
+
+
+class SnapshotError(SourceError):
+    """One snapshot for all readers could not be had, or was lost."""
+
+
+class TargetError(EtlError):
+    """PostgreSQL cannot be reached, refuses us, or refused a statement."""
+
+
+class TargetLostError(TargetError):
+    """The connection went away in the middle: the table may be tried again."""
+
+
+class TargetOccupiedError(TargetError):
+    """Tables that the run would create exist already."""
+
+
+class PlanError(EtlError):
+    """Something of the source has no translation, and it is known before a row moves."""
+
+
+class RefusedValueError(EtlError):
+    """Values that the target type cannot hold: never loaded as something else."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        first = refusals[0]
+        super().__init__(f"{first.table}.{first.column} ({first.key}): {first.reason}", first.hint)
+        self.refusals = tuple(refusals)
+
+
+class DifferenceError(EtlError):
+    """Verification found that the target does not hold what the source held; nothing was published."""
+
+    status = ExitStatus.DIFFERENT
+
+
+class InterruptedRunError(EtlError):
+    """SIGINT or SIGTERM; the target is as before."""
+
+    status = ExitStatus.INTERRUPTED

@@ -1,0 +1,1 @@
+"""Stage 1: read SQLite as it is. Nothing here decides or converts."""

@@ -1,0 +1,1 @@
+"""Stage 3: write PostgreSQL. Nothing here looks at a value."""

@@ -1,0 +1,1 @@
+"""Stage 2: decide and convert. Nothing here does I/O."""
