@@ -1,0 +1,31 @@
+"""What the user asked for, as one frozen value a command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def default_jobs() -> int:
+    """Tables at once: as many as there are cores, at most four (beyond it the server is the limit)."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``etl migrate`` and ``etl verify``; fields are named as the flags are."""
+
+    source: Path
+    target: str  # DSN; may be '' when the PG* variables are to decide
+    target_schema: str = "public"
+    tables: tuple[str, ...] = ()  # globs; empty means all
+    exclude: tuple[str, ...] = ()
+    casts: tuple[str, ...] = ()  # table.column=type, globs allowed
+    jobs: int = 2
+    page_bytes: int = 2 << 20
+    force: bool = False  # replace the tables in the way, never CASCADE
+    dry_run: bool = False
+    verify: str = "full"  # full | none
+    accept_untranslated: bool = False
+    timezone: str = "UTC"
