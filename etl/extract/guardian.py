@@ -1,0 +1,125 @@
+"""The guardian: a process of its own that holds the run's snapshot while its parent reads.
+
+Why a process: POSIX locks belong to the process, and the parent links two SQLite libraries (Python's and ADBC's), so
+when one of them closes a file the locks of the other are gone. This process links one library and opens the source
+with it alone.
+
+It is started by file path and imports nothing but the standard library. The conversation, one JSON object a line:
+
+    parent                       guardian
+                            →    {"pinned": {...}}      writers are kept out, a reader holds the snapshot
+    release                 →    {"released": {...}}    writers may go on; the snapshot stays
+    check                   →    {"check": "ok"}        the result of pragma quick_check
+    finish, or end of input →    {"finished": {...}}    the fingerprint at the end; then exit
+
+Any failure is {"error": text, "kind": kind} and exit status 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+from typing import Any
+from urllib.parse import quote
+
+BUSY_TIMEOUT_S = 10.0  # how long a writer may keep the write lock before we give up
+
+
+def main(path: str) -> int:
+    try:
+        guard(path)
+    except sqlite3.Error as error:
+        say(error=str(error), kind=getattr(error, "sqlite_errorname", type(error).__name__))
+        return 1
+    return 0
+
+
+def guard(path: str) -> None:
+    # Opened before the locks are taken and never closed: closing any descriptor of the file would drop them all.
+    file = os.open(path, os.O_RDONLY)
+    before = fingerprint(file, path)
+    control, lock_error = take_write_lock(path)
+    reader = connect(path, "ro")
+    reader.execute("begin")
+    reader.execute("select count(*) from sqlite_schema").fetchone()  # a deferred BEGIN pins nothing before a read
+    journal_mode = reader.execute("pragma journal_mode").fetchone()[0]
+    say(
+        pinned={
+            "journal_mode": journal_mode,
+            "write_lock": control is not None,
+            "lock_error": lock_error,
+            "fingerprint": before,
+        }
+    )
+    for line in sys.stdin:
+        command = line.strip()
+        if command == "release":
+            # The control goes first: the last connection to close would checkpoint and rewrite the main file.
+            if control is not None:
+                control.rollback()
+                control.close()
+                control = None
+            say(released={"fingerprint": fingerprint(file, path)})
+        elif command == "check":
+            say(check=reader.execute("pragma quick_check(1)").fetchone()[0])
+        elif command == "finish":
+            break
+    if control is not None:
+        control.rollback()
+        control.close()
+    reader.rollback()
+    reader.close()
+    with contextlib.suppress(OSError):
+        say(finished={"fingerprint": fingerprint(file, path)})
+
+
+def take_write_lock(path: str) -> tuple[sqlite3.Connection | None, str | None]:
+    """Keep writers out; (None, reason) where this process may not write the file, and so cannot lock it."""
+    if not os.access(path, os.W_OK):
+        return None, "the file is not writable"
+    control = connect(path, "rw")
+    try:
+        control.execute("begin immediate")
+    except sqlite3.OperationalError as error:
+        control.close()
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            raise
+        return None, str(error)
+    return control, None
+
+
+def connect(path: str, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(path)}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def fingerprint(file: int, path: str) -> dict[str, Any]:
+    """What changes when anybody writes: size, time, change counter, and the WAL's size and salts.
+
+    The WAL may be opened and closed at will: SQLite's locks lie on the main file and the -shm file.
+    """
+    status = os.fstat(file)
+    header = os.pread(file, 100, 0)
+    wal: dict[str, Any] = {"size": 0, "salt": ""}
+    with contextlib.suppress(OSError), open(path + "-wal", "rb") as wal_file:
+        wal_header = wal_file.read(32)
+        wal = {"size": os.fstat(wal_file.fileno()).st_size, "salt": wal_header[16:24].hex()}
+    return {
+        "inode": status.st_ino,
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "change_counter": int.from_bytes(header[24:28], "big"),
+        "wal": wal,
+    }
+
+
+def say(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

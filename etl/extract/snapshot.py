@@ -1,0 +1,251 @@
+"""One snapshot of the source for every reader of a run, and a source that is never written.
+
+Invariant: between ``open`` and ``close`` nothing in this process opens the source, its -wal or its -shm but the
+readers made here, and none of them ends its transaction before the last one has finished. The guardian
+(``guardian.py``) holds the same snapshot from another process, where no second SQLite library can drop its locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+
+from etl.errors import SnapshotError, SourceError
+from etl.extract import guardian as guardian_module
+from etl.extract.reader import Reader, source_hint
+from etl.threads import in_thread
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+GUARDIAN_EXIT_S = 3.0
+
+T = TypeVar("T")
+
+
+class Snapshot:
+    """The pinned readers of one run. ``readers`` are for pages, ``python`` for pragmas, censuses and single rows."""
+
+    def __init__(
+        self, path: Path, guardian: Guardian, readers: tuple[Reader, ...], python: aiosqlite.Connection
+    ) -> None:
+        self.path = path
+        self.python = python
+        self.readers = readers
+        self._guardian = guardian
+        self._idle: asyncio.Queue[Reader] = asyncio.Queue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+
+    @property
+    def blocks_writers(self) -> bool:
+        """In rollback-journal mode nobody can write while the snapshot lives; in WAL mode writers go on."""
+        return bool(self._guardian.pinned["journal_mode"] != "wal")
+
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator[Reader]:
+        """Borrow a reader; waits while all are in use."""
+        reader = await self._idle.get()
+        try:
+            yield reader
+        finally:
+            self._idle.put_nowait(reader)
+
+    async def quick_check(self) -> None:
+        """``pragma quick_check`` in the guardian, beside the load: affinity is a proof only in a sound file.
+
+        Raises SourceError with SQLite's first finding.
+        """
+        answer = (await self._guardian.ask("check"))["check"]
+        if answer != "ok":
+            raise SourceError(f"{self.path}: the database is damaged: {answer}", source_hint("malformed"))
+
+    def ensure_held(self) -> None:
+        """Raise SnapshotError when the guardian is gone: then nobody knows what the readers saw."""
+        self._guardian.ensure_alive()
+
+
+class Guardian:
+    """The parent's end of the conversation with ``guardian.py``."""
+
+    def __init__(self, path: Path, process: asyncio.subprocess.Process) -> None:
+        self._path = path
+        self._process = process
+        self._conversation = asyncio.Lock()
+        self.pinned: dict[str, Any] = {}
+
+    @classmethod
+    async def start(cls, path: Path) -> Guardian:
+        """Start the process and wait until it holds the snapshot with writers kept out."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            guardian_module.__file__,
+            str(path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the parent, which tells us when to end
+        )
+        guardian = cls(path, process)
+        try:
+            guardian.pinned = (await guardian._hear())["pinned"]
+        except BaseException:
+            await guardian.stop()
+            raise
+        return guardian
+
+    async def ask(self, command: str) -> dict[str, Any]:
+        async with self._conversation:
+            self.ensure_alive()
+            pipe(self._process.stdin).write(f"{command}\n".encode())
+            return await self._hear()
+
+    async def release_writers(self) -> None:
+        """Let writers go on; raises SnapshotError when somebody wrote although nobody should have."""
+        released = (await self.ask("release"))["released"]
+        if not self.pinned["write_lock"] and released["fingerprint"] != self.pinned["fingerprint"]:
+            raise SnapshotError(
+                f"{self._path}: another process wrote to it while the snapshot was taken",
+                f"the write lock could not be had ({self.pinned['lock_error']}): stop the application and try again",
+            )
+
+    def ensure_alive(self) -> None:
+        if self._process.returncode is not None:
+            raise SnapshotError(
+                f"{self._path}: the process that guards the snapshot ended with status {self._process.returncode}",
+                "run the command again",
+            )
+
+    async def stop(self) -> None:
+        """End the process; it closes its connections by itself when its input ends."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), GUARDIAN_EXIT_S)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _hear(self) -> dict[str, Any]:
+        line = await pipe(self._process.stdout).readline()
+        if not line:
+            await self._process.wait()
+            self.ensure_alive()
+        message: dict[str, Any] = json.loads(line)
+        if "error" in message:
+            raise guardian_error(self._path, message["error"], message["kind"])
+        return message
+
+
+def pipe(stream: T | None) -> T:
+    """The process's stream, which is there since it was asked for."""
+    if stream is None:
+        raise SnapshotError("the process that guards the snapshot has no pipe")
+    return stream
+
+
+def guardian_error(path: Path, text: str, kind: str) -> SourceError:
+    """The guardian's SQLite error as ours."""
+    if kind.startswith("SQLITE_BUSY"):
+        return SnapshotError(
+            f"{path}: another process holds the write lock",
+            "stop the application that writes to it, or try again when it is idle",
+        )
+    if kind.startswith("SQLITE_CANTOPEN"):
+        return SnapshotError(
+            f"{path}: SQLite cannot open it",
+            "check the permissions of the file and of its folder (WAL needs both)",
+        )
+    return SourceError(f"{path}: {text}", source_hint(text))
+
+
+@contextlib.asynccontextmanager
+async def open_snapshot(path: Path, reader_count: int) -> AsyncIterator[Snapshot]:
+    """Pin one snapshot for ``reader_count`` page readers and one Python reader; everything is closed on the way out.
+
+    Raises SourceError for what is no readable SQLite database, SnapshotError when a snapshot cannot be had.
+    """
+    path = inspect_file(path)
+    guardian = await Guardian.start(path)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(guardian.stop)
+        readers = tuple(Reader(path) for _ in range(reader_count))
+        for reader in readers:
+            stack.push_async_callback(in_thread, reader.close)
+            await in_thread(reader.pin)
+        python = await stack.enter_async_context(python_reader(path))
+        await guardian.release_writers()
+        yield Snapshot(path, guardian, readers, python)
+
+
+@contextlib.asynccontextmanager
+async def python_reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """A pinned aiosqlite connection; TEXT comes as bytes, since one cell of bad UTF-8 would lose a whole batch."""
+    connection = await aiosqlite.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection.text_factory = bytes
+        await connection.execute_fetchall("begin")
+        await connection.execute_fetchall("select count(*) from sqlite_schema")
+        yield connection
+    finally:
+        await connection.interrupt()
+        await connection.close()
+
+
+def inspect_file(path: Path) -> Path:
+    """Raise SourceError for all that can be told before SQLite opens the file; create nothing; return the real path."""
+    if not path.exists():
+        raise SourceError(f"{path}: no such file", "the source must exist; check the path")
+    if path.is_dir():
+        raise SourceError(f"{path}: is a directory", "name the SQLite file itself")
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}", "check the permissions of the file") from error
+    size = path.stat().st_size
+    if size == 0:
+        raise SourceError(f"{path}: the file is empty", "it holds no database; check the path")
+    if not header.startswith(SQLITE_MAGIC):
+        raise SourceError(
+            f"{path}: is not a SQLite database, or it is encrypted",
+            "check the path; an encrypted database must be decrypted first (SQLCipher: sqlcipher_export)",
+        )
+    ensure_whole(path, header, size)
+    ensure_no_hot_journal(path)
+    return path.resolve()
+
+
+def ensure_whole(path: Path, header: bytes, size: int) -> None:
+    """The header counts the pages (fileformat2.html §1.3.7); a shorter file was cut, unless the WAL has the rest."""
+    page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65536 if page_size == 1 else page_size
+    expected = page_size * int.from_bytes(header[28:32], "big")
+    count_is_valid = header[24:28] == header[92:96]
+    wal = Path(f"{path}-wal")
+    if size < 512 or (count_is_valid and size < expected and not (wal.exists() and wal.stat().st_size)):
+        raise SourceError(
+            f"{path}: the file is truncated: {size:,} of {max(expected, 512):,} bytes are there",
+            "copy it again (with its -wal file), or restore a backup",
+        )
+
+
+def ensure_no_hot_journal(path: Path) -> None:
+    """A journal with a header that was not cleared means a crashed transaction: opening for writing would roll it back."""
+    journal = Path(f"{path}-journal")
+    if not journal.exists():
+        return
+    with journal.open("rb") as file:
+        hot = any(file.read(8))
+    if hot:
+        raise SnapshotError(
+            f"{path}: a crashed or running transaction left {journal.name} beside it",
+            "let its application finish or recover it (open it once with sqlite3), then try again",
+        )

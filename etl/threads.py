@@ -1,0 +1,30 @@
+"""Blocking work beside the event loop.
+
+Invariant: work that has begun is awaited to its end even when the caller is cancelled, so that no thread still uses a
+connection that its owner already closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` in a worker thread and return its result; a cancellation is raised when it has ended."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:
+                continue  # a second cancel does not make the thread end sooner
+        if not work.cancelled():
+            work.exception()  # retrieved, or asyncio would warn that nobody looked
+        raise
