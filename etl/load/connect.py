@@ -1,0 +1,206 @@
+"""Connections to the target, and its errors in our words.
+
+Invariant: every connection runs under fixed settings (UTC, empty search path, no timeouts of the server's), and none
+is closed politely after a cancellation: a paused server never answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import asyncpg
+
+from etl.errors import EtlError, TargetError, TargetLostError
+from etl.load.address import TargetAddress
+
+T = TypeVar("T")
+
+CLOSE_S = 3.0
+SETTINGS = {
+    "timezone": "UTC",
+    "search_path": "pg_catalog",
+    "client_min_messages": "error",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",  # from 14
+    "transaction_timeout": "0",  # from 17
+    "default_toast_compression": "lz4",  # from 14, where built with it
+    "maintenance_work_mem": "256MB",
+    "row_security": "off",  # a policy that would hide rows is an error instead
+}
+# connection trouble, shutdown, crash recovery, too many clients, serialization, deadlock, lock not available
+TRANSIENT = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03")
+
+
+class Connections:
+    """Some connections to one target, lent one at a time; a lost one is replaced when it is next borrowed."""
+
+    def __init__(self, address: TargetAddress, size: int) -> None:
+        self.address = address
+        self._idle: asyncio.Queue[asyncpg.Connection | None] = asyncio.Queue()
+        for _ in range(size):
+            self._idle.put_nowait(None)
+        self._open: set[asyncpg.Connection] = set()
+
+    @contextlib.asynccontextmanager
+    async def borrow(self) -> AsyncIterator[asyncpg.Connection]:
+        """Borrow a connection; it comes back outside any transaction, or is dropped."""
+        connection = await self._idle.get()
+        healthy = False
+        try:
+            if connection is None or connection.is_closed():
+                connection = await connect(self.address)
+                self._open.add(connection)
+            yield connection
+            healthy = not connection.is_closed() and not connection.is_in_transaction()
+        finally:
+            if connection is not None and not healthy:
+                self._open.discard(connection)
+                await hang_up(connection)
+            self._idle.put_nowait(connection if healthy else None)
+
+    async def close(self) -> None:
+        for connection in tuple(self._open):
+            await hang_up(connection)
+        self._open.clear()
+
+
+async def connect(address: TargetAddress) -> asyncpg.Connection:
+    """Open a connection under the run's settings; raises TargetError with the next step for what a user can mend."""
+    with named_errors(str(address)):
+        # no statement cache: it would keep encoding for a table that was dropped and made again with other types
+        connection: asyncpg.Connection = await asyncpg.connect(**address.arguments, statement_cache_size=0)
+    try:
+        with named_errors(str(address)):
+            wanted = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in SETTINGS.items())
+            await connection.execute(
+                f"select set_config(name, want, false) from (values {wanted}) as s(name, want)"
+                " join pg_catalog.pg_settings using (name)"
+                " where want <> 'lz4' or 'lz4' = any(enumvals)"
+            )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def hang_up(connection: asyncpg.Connection) -> None:
+    """Close within a bounded time; a connection that is busy or unanswering is terminated."""
+    if connection.is_closed():
+        return
+    try:
+        await asyncio.wait_for(connection.close(), CLOSE_S)
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+
+
+async def guarded(connection: asyncpg.Connection, work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` on the connection so that the server's going away ends it.
+
+    asyncpg waits for ever when the connection is lost while a COPY is held back by a full socket: nobody wakes the
+    writer. So the work is a task, and the loss of the connection cancels it. Raises TargetLostError then.
+    """
+    task = asyncio.create_task(work)
+
+    def lost(_: object) -> None:
+        task.cancel()
+
+    connection.add_termination_listener(lost)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():  # it is we who are cancelled
+            await cancel_work(connection, task)
+            raise
+        raise TargetLostError("the server closed the connection", "see the server's log; then run again") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if connection.is_closed():  # whatever asyncpg says of it, this is the cause
+            raise TargetLostError(
+                f"the connection was lost: {error}", "see the server's log; then run again"
+            ) from error
+        raise
+    finally:
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.remove_termination_listener(lost)
+
+
+async def cancel_work(connection: asyncpg.Connection, task: asyncio.Task[Any]) -> None:
+    """Give the task a moment to unwind by the protocol, then cut the connection."""
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=CLOSE_S)
+    if not done:
+        connection.terminate()
+        await asyncio.wait({task}, timeout=CLOSE_S)
+    if task.done() and not task.cancelled():
+        task.exception()
+
+
+@contextlib.contextmanager
+def named_errors(where: str) -> Iterator[None]:
+    """Turn the errors of the driver and of the network into ours, with ``where`` in front."""
+    try:
+        yield
+    except EtlError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise server_error(where, error) from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        lost = "closed" in str(error) or "connection" in str(error)
+        raise (TargetLostError if lost else TargetError)(f"{where}: {error}") from error
+    except TimeoutError as error:
+        raise TargetError(f"{where}: no answer in time", "check host, port and firewall") from error
+    except socket.gaierror as error:
+        raise TargetError(f"{where}: unknown host", "check the host name in the DSN") from error
+    except ValueError as error:  # asyncpg's word for impossible arguments
+        raise TargetError(f"{where}: {error}", "check the DSN") from error
+    except OSError as error:
+        raise unreachable(where, error) from error
+
+
+def unreachable(where: str, error: OSError) -> TargetError:
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return TargetLostError(f"{where}: the connection was lost", "see the server's log; then run again")
+    reason = error.strerror or "the server cannot be reached"
+    if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in str(error):
+        reason = "the connection was refused"
+    elif isinstance(error, FileNotFoundError):
+        reason = "no server listens on that socket"
+    return TargetError(f"{where}: {reason}", "is PostgreSQL running there? check host and port")
+
+
+def server_error(where: str, error: asyncpg.PostgresError) -> TargetError:
+    """PostgreSQL's refusal with its SQLSTATE and, where there is one, the next step."""
+    state = error.sqlstate or ""
+    kind = TargetLostError if state.startswith(TRANSIENT) else TargetError
+    detail = f" ({error.detail})" if getattr(error, "detail", None) else ""
+    message = f"{where}: {error.args[0] if error.args else error}{detail} [SQLSTATE {state}]"
+    return kind(message, HINTS.get(state) or HINTS.get(state[:2]) or getattr(error, "hint", None))
+
+
+HINTS = {
+    "28P01": "check user and password (in the DSN, PGPASSWORD or ~/.pgpass)",
+    "28000": "the server's pg_hba.conf does not let this user in from here",
+    "3D000": "create the database first: createdb NAME",
+    "42501": "grant it to this role, or connect as the owner of the database",
+    "53300": "the server has no free connection: try --jobs 1, or raise max_connections",
+    "53100": "free disk space on the server, then run again; nothing was published",
+    "57P03": "the server is starting or stopping: try again in a moment",
+    "54": "the server's limits do not allow this",
+    "2BP01": "drop or move what depends on it, or publish into another schema with --target-schema",
+}
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
