@@ -299,7 +299,7 @@ class Slice:
 
     number: int
     row_count: int
-    chunks: tuple[bytes | memoryview, ...]
+    chunks: tuple[bytes, ...]
     first_key: str
     last_key: str
     source_bytes: int

@@ -187,10 +187,10 @@ async def open_snapshot(path: Path, reader_count: int) -> AsyncIterator[Snapshot
 
 @contextlib.asynccontextmanager
 async def python_reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """A pinned aiosqlite connection; TEXT comes as bytes, since one cell of bad UTF-8 would lose a whole batch."""
+    """A pinned aiosqlite connection; bad UTF-8 comes as surrogates, since one such cell would lose a whole batch."""
     connection = await aiosqlite.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
     try:
-        connection.text_factory = bytes
+        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         await connection.execute_fetchall("begin")
         await connection.execute_fetchall("select count(*) from sqlite_schema")
         yield connection

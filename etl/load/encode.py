@@ -106,7 +106,7 @@ def pack_numerics(digits: pa.Array) -> pa.Array:
 
 
 def pack_numeric(text: str) -> bytes:
-    """Decimal digits as PostgreSQL's binary numeric (numeric_send: ndigits, weight, sign, dscale, base-10000 digits)."""
+    """Decimal digits as numeric_send writes them: ndigits, weight, sign, dscale, then base-10000 digits."""
     value = Decimal(text)
     if not value.is_finite():
         return numeric_header(0, 0, NUMERIC_NEGATIVE_INFINITY if value < 0 else NUMERIC_INFINITY, 0)
@@ -146,6 +146,5 @@ def fours(text: str) -> list[str]:
     return [text[start : start + 4] for start in range(0, len(text), 4)]
 
 
-def messages(part: bytes) -> list[memoryview]:
-    view = memoryview(part)
-    return [view[start : start + MESSAGE_BYTES] for start in range(0, len(view), MESSAGE_BYTES)]
+def messages(part: bytes) -> list[bytes]:
+    return [part[start : start + MESSAGE_BYTES] for start in range(0, len(part), MESSAGE_BYTES)]

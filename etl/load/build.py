@@ -1,0 +1,72 @@
+"""Build what stands on the rows: keys, indexes, foreign keys, sequences, statistics.
+
+Invariant: everything is built inside the staging schema and journalled there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from etl.load.connect import Connections, literal, named_errors, quote
+from etl.load.journal import Staging
+from etl.model import Plan, Statement, TablePlan
+
+STATEMENTS_A_TRANSACTION = 100
+
+
+async def create_tables(connections: Connections, staging: Staging, statements: Sequence[Statement]) -> None:
+    """The empty tables, in batches that the server's lock table can hold."""
+    async with connections.borrow() as connection:
+        for start in range(0, len(statements), STATEMENTS_A_TRANSACTION):
+            await staging.execute(connection, statements[start : start + STATEMENTS_A_TRANSACTION])
+
+
+async def build_all(
+    connections: Connections, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
+) -> None:
+    """Run independent statements on as many connections as there are, each in a transaction of its own."""
+
+    async def build(statement: Statement) -> None:
+        async with connections.borrow() as connection:
+            await staging.execute(connection, [statement])
+        on_built(statement)
+
+    async with asyncio.TaskGroup() as group:
+        for statement in statements:
+            group.create_task(build(statement))
+
+
+async def reset_sequences(connections: Connections, staging: Staging, plan: Plan) -> list[tuple[str, str, int]]:
+    """Let every identity go on after its largest value, or after SQLite's high-water mark where that is larger.
+
+    Returns (target table, column, next value).
+    """
+    result = []
+    async with connections.borrow() as connection:
+        for table in plan.tables:
+            for column in table.columns:
+                if not column.identity:
+                    continue
+                name = f"{quote(staging.schema)}.{quote(table.name)}"
+                largest = await connection.fetchval(f"select max({quote(column.name)}) from {name}")
+                last = max(largest or 0, table.source.sequence or 0)
+                if last > 0:  # an empty table, or one with negative keys only, starts at 1
+                    await connection.execute(
+                        f"select setval(pg_get_serial_sequence({literal(name)}, {literal(column.name)}), $1)", last
+                    )
+                result.append((table.name, column.name, last + 1))
+    return result
+
+
+async def analyze(connections: Connections, staging: Staging, tables: Sequence[TablePlan]) -> None:
+    """Statistics, so that the first query after the publish has a plan worth having."""
+
+    async def analyze_one(table: TablePlan) -> None:
+        async with connections.borrow() as connection:
+            with named_errors(f"analyze {table.name}"):
+                await connection.execute(f"analyze {quote(staging.schema)}.{quote(table.name)}")
+
+    async with asyncio.TaskGroup() as group:
+        for table in tables:
+            group.create_task(analyze_one(table))

@@ -1,0 +1,135 @@
+"""The staging schema of a run, and the journal in it that says what the run has made there.
+
+Invariant: every object is journalled in the transaction that makes it, and clean-up drops only what the journal
+names, never with CASCADE; a schema without our marker is never touched.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import asyncpg
+
+from etl.errors import TargetOccupiedError
+from etl.load.connect import Connections, literal, named_errors, quote
+from etl.model import Statement
+
+T = TypeVar("T")
+
+PREFIX = "etl_loading_"
+MARKER = "staging schema of an etl run: everything in it is named in its table etl_journal"
+JOURNAL = "etl_journal"
+DROP_BATCH = 100  # 1,500 tables in one DROP exhaust the server's lock table
+
+
+class Staging:
+    """A schema of our own, in which everything is built and verified before it is published."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+
+    async def execute(self, connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
+        """Run the statements and journal what they make, in one transaction."""
+        async with connection.transaction():
+            for statement in statements:
+                with named_errors(f"{statement.kind} {statement.name}"):
+                    await connection.execute(statement.sql)
+            await self._note(connection, statements)
+
+    async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
+        """Journal a table as loaded; call it inside the table's transaction."""
+        await connection.execute(
+            f"insert into {self._journal} (kind, name, table_name, row_count) values ('loaded', $1, $1, $2)",
+            table,
+            row_count,
+        )
+
+    async def exists(self, connection: asyncpg.Connection) -> bool:
+        return bool(await connection.fetchval("select to_regnamespace($1) is not null", quote(self.schema)))
+
+    @property
+    def _journal(self) -> str:
+        return f"{quote(self.schema)}.{JOURNAL}"
+
+    async def _note(self, connection: asyncpg.Connection, statements: Iterable[Statement]) -> None:
+        rows = [(statement.kind, statement.name, statement.table) for statement in statements]
+        await connection.executemany(f"insert into {self._journal} (kind, name, table_name) values ($1, $2, $3)", rows)
+
+
+async def create_staging(connection: asyncpg.Connection, target_schema: str) -> Staging:
+    """Create the run's schema with marker and journal.
+
+    The connection holds two advisory locks while it lives: one says that this run is alive, one keeps a second run
+    out of the same target schema (TargetOccupiedError).
+    """
+    target_lock = f"etl publishes into {target_schema}"
+    if not await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", target_lock):
+        raise TargetOccupiedError(
+            f"another etl run is loading into the schema {target_schema} of this database",
+            "wait for it to end, or choose another --target-schema",
+        )
+    schema = f"{PREFIX}{secrets.token_hex(6)}"
+    await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", schema)
+    with named_errors(f"staging schema {schema}"):
+        async with connection.transaction():
+            await connection.execute(f"create schema {quote(schema)}")
+            await connection.execute(f"comment on schema {quote(schema)} is {literal(MARKER)}")
+            await connection.execute(
+                f"create table {quote(schema)}.{JOURNAL} (number bigint generated always as identity primary key,"
+                " kind text not null, name text not null, table_name text not null, row_count bigint,"
+                " at timestamptz not null default clock_timestamp())"
+            )
+    return Staging(schema)
+
+
+async def drop_staging(connection: asyncpg.Connection, schema: str) -> None:
+    """Drop what the journal names, the journal, and the schema, which must be empty by then."""
+    journal = f"{quote(schema)}.{JOURNAL}"
+    rows = await connection.fetch(
+        f"select kind, name, table_name from {journal} where kind in ('table', 'foreign key') order by number"
+    )
+    foreign_keys = [(row["table_name"], row["name"]) for row in rows if row["kind"] == "foreign key"]
+    for batch in batches(foreign_keys):
+        async with connection.transaction():
+            for table, name in batch:
+                await connection.execute(
+                    f"alter table if exists {quote(schema)}.{quote(table)} drop constraint if exists {quote(name)}"
+                )
+    for tables in batches([row["name"] for row in rows if row["kind"] == "table"]):
+        names = ", ".join(f"{quote(schema)}.{quote(name)}" for name in tables)
+        await connection.execute(f"drop table if exists {names}")
+    async with connection.transaction():
+        await connection.execute(f"drop table {journal}")
+        await connection.execute(f"drop schema {quote(schema)}")
+
+
+async def sweep_dead_runs(connection: asyncpg.Connection) -> list[str]:
+    """Drop the staging schemas of runs that are gone (their advisory lock is free); return their names."""
+    found = await connection.fetch(
+        "select nspname from pg_namespace where nspname like $1 and obj_description(oid, 'pg_namespace') = $2"
+        " and pg_has_role(nspowner, 'usage')",
+        PREFIX.replace("_", r"\_") + "%",
+        MARKER,
+    )
+    swept = []
+    for schema in (row["nspname"] for row in found):
+        if await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", schema):
+            try:
+                await drop_staging(connection, schema)
+                swept.append(schema)
+            finally:
+                await connection.execute("select pg_advisory_unlock(hashtextextended($1, 0))", schema)
+    return swept
+
+
+async def discard(connections: Connections, staging: Staging) -> None:
+    """Leave nothing behind after a failure; a new connection if need be."""
+    async with connections.borrow() as connection:
+        if await staging.exists(connection):
+            await drop_staging(connection, staging.schema)
+
+
+def batches(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + DROP_BATCH] for start in range(0, len(items), DROP_BATCH)]

@@ -1,0 +1,131 @@
+"""Before and after: what would stand in the way of a publish, and the one transaction that does it.
+
+Invariant: outside the staging schema nothing changes but in that one transaction, and it never says CASCADE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import asyncpg
+
+from etl.errors import TargetError, TargetOccupiedError
+from etl.load.connect import Connections, named_errors, quote
+from etl.load.journal import JOURNAL, Staging
+from etl.model import Plan
+
+NAMED_AT_MOST = 10
+KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index", "S": "sequence", "f": "table"}
+
+
+async def check_target(connection: asyncpg.Connection, plan: Plan, force: bool) -> None:
+    """Raise before anything is built what the server, the role or the schema would refuse at the end."""
+    if (encoding := await connection.fetchval("show server_encoding")) != "UTF8":
+        raise TargetError(
+            f"the database's encoding is {encoding}, and text of any language is to be stored",
+            "create the database with: createdb --encoding UTF8 --template template0 NAME",
+        )
+    await check_privileges(connection, plan.schema)
+    await check_room(connection, plan, force)
+
+
+async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
+    (row,) = await connection.fetch(
+        "select current_user as role, current_database() as database,"
+        " has_database_privilege(current_database(), 'create') as may_stage,"
+        " to_regnamespace($1) is not null as is_there,"
+        " to_regnamespace($1) is null or has_schema_privilege($2, 'create') as may_publish",
+        quote(schema),
+        schema,
+    )
+    if not row["may_stage"]:
+        raise TargetError(
+            f"the role {row['role']} may not create schemas in the database {row['database']}",
+            f"grant create on database {quote(row['database'])} to {quote(row['role'])};",
+        )
+    if not row["may_publish"]:
+        raise TargetError(
+            f"the role {row['role']} may not create tables in the schema {schema}",
+            f"grant create on schema {quote(schema)} to {quote(row['role'])};",
+        )
+
+
+async def check_room(connection: asyncpg.Connection, plan: Plan, force: bool) -> None:
+    """Raise TargetOccupiedError for relations and types of the target schema that bear a name of ours."""
+    tables = {table.name for table in plan.tables}
+    others = {
+        name
+        for table in plan.tables
+        for name in (
+            table.primary_key_name,
+            *(index.name for index in table.indexes),
+            *(f"{table.name}_{column.name}_seq" for column in table.columns if column.identity),
+        )
+        if name
+    }
+    rows = await connection.fetch(
+        "select relname as name, relkind::text as kind, (select t.relname from pg_class t where t.oid = coalesce("
+        " (select indrelid from pg_index where indexrelid = c.oid),"
+        " (select refobjid from pg_depend where classid = 'pg_class'::regclass and objid = c.oid"
+        "  and refclassid = 'pg_class'::regclass and deptype in ('a', 'i') limit 1))) as owner"
+        " from pg_class c where relnamespace = to_regnamespace($1) and relname = any($2::text[])"
+        " union all select typname, 'type', null from pg_type where typnamespace = to_regnamespace($1)"
+        " and typname = any($2::text[]) and typrelid = 0",
+        quote(plan.schema),
+        sorted(tables | others),
+    )
+    replaced = {row["name"] for row in rows if row["kind"] in "rp" and row["name"] in tables} if force else set()
+    in_the_way = [
+        f"{KINDS.get(row['kind'], row['kind'])} {plan.schema}.{row['name']}"
+        for row in rows
+        if row["name"] not in replaced and row["owner"] not in replaced
+    ]
+    if in_the_way:
+        raise TargetOccupiedError(
+            f"in the way of this run: {some(in_the_way)}",
+            "--force replaces tables; else choose another --target-schema, or drop them yourself",
+        )
+
+
+async def publish(connections: Connections, staging: Staging, plan: Plan, force: bool) -> None:
+    """Move every table into the target schema in one transaction; indexes, constraints and sequences move along.
+
+    With ``force`` the tables of the same name are dropped in the same transaction; what depends on them from outside
+    the run makes it fail. A connection lost during COMMIT is looked into: the staging schema is gone if and only if
+    the publish was committed.
+    """
+    try:
+        async with connections.borrow() as connection:
+            with named_errors("publish"):
+                await publish_in_one_transaction(connection, staging, plan, force)
+    except TargetError:
+        async with connections.borrow() as connection:
+            if await staging.exists(connection):
+                raise
+
+
+async def publish_in_one_transaction(connection: asyncpg.Connection, staging: Staging, plan: Plan, force: bool) -> None:
+    async with connection.transaction():
+        if not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema)):
+            await connection.execute(f"create schema {quote(plan.schema)}")
+        if force:
+            await drop_replaced(connection, plan)
+        for table in plan.tables:
+            await connection.execute(
+                f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
+            )
+        await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
+        await connection.execute(f"drop schema {quote(staging.schema)}")
+
+
+async def drop_replaced(connection: asyncpg.Connection, plan: Plan) -> None:
+    """One DROP names them all, so that foreign keys among them need no CASCADE."""
+    names = ", ".join(f"{quote(plan.schema)}.{quote(table.name)}" for table in plan.tables)
+    if names:
+        await connection.execute(f"drop table if exists {names}")
+
+
+def some(names: Sequence[str] | Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(names[:NAMED_AT_MOST]) + more
