@@ -1,0 +1,70 @@
+"""The outcomes of converting one value: exact, coerced by a named rule, or refused; never a fourth.
+
+Invariant: a refusal says in ``reason`` what is wrong with which value, and in ``hint`` what solves it today.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from etl.model import PgType, StorageClass
+from etl.transform.rendering import SourceValue, render_source
+
+TargetValue = int | float | Decimal | bool | str | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A value that the Arrow array of the target type takes; ``rule`` None means that nothing was changed.
+
+    Dates are days since 1970-01-01, times microseconds of the day, timestamps microseconds since 1970 (UTC).
+    """
+
+    value: TargetValue
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The target type cannot hold the value. ``{column}`` in the hint stands for ``table.column``."""
+
+    reason: str
+    hint: str
+
+
+Outcome = Converted | Refused
+
+# The type that holds every value of a storage class.
+_HOLDER = {
+    StorageClass.NULL: "text",
+    StorageClass.INTEGER: "bigint",
+    StorageClass.REAL: "double precision",
+    StorageClass.TEXT: "text",
+    StorageClass.BLOB: "bytea",
+}
+
+
+def cast_hint(type_name: str) -> str:
+    """The advice to give the column another type."""
+    cast = f"{{column}}={type_name}"
+    return (
+        f"--cast {cast!r}, or correct the row in SQLite"
+        if " " in cast
+        else f"--cast {cast}, or correct the row in SQLite"
+    )
+
+
+def refuse(
+    value: SourceValue,
+    storage: StorageClass,
+    target: PgType,
+    problem: str | None = None,
+    cast: str | None = None,
+) -> Refused:
+    """Refuse a value: ``'12,50' is not numeric(10,2)``, or with ``problem`` in place of ``is not …``.
+
+    The hint names the type ``cast``, by default the one that holds every value of the storage class.
+    """
+    rendered = render_source(value, storage)
+    return Refused(f"{rendered} {problem or f'is not {target}'}", cast_hint(cast or _HOLDER[storage]))
