@@ -112,6 +112,7 @@ class SkippedObject:
     sql: str
     reason: str
     needs_attention: bool = True  # False for what nobody misses: shadow tables, sqlite_stat1
+    table: str | None = None  # the source table that it belongs to, where it belongs to one
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,12 @@ class ForeignKeyPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckPlan:
+    name: str
+    condition: str  # PostgreSQL SQL
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
     """What becomes of one source table. ``columns`` are in the order of the source and of every page."""
 
@@ -193,6 +200,7 @@ class TablePlan:
     primary_key_name: str | None = None
     indexes: tuple[IndexPlan, ...] = ()
     foreign_keys: tuple[ForeignKeyPlan, ...] = ()
+    checks: tuple[CheckPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
