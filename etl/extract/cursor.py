@@ -25,12 +25,14 @@ async def read_by_cursor(
     """Yield the pages of ``table`` in the order of its primary key's b-tree, every column split."""
     names = ", ".join(quote(column.name) for column in table.columns)
     fetch_rows = max(1, min(FETCH_ROWS, page_bytes // max(1, table.largest_row_bytes)))
-    async with connection.execute(f"select {names} from {quote(table.name)}") as cursor:
-        async with aclosing(_chunks(cursor, fetch_rows, page_bytes)) as chunks:
-            number = 0
-            async for rows, size in chunks:
-                yield page_of(rows, table, number, size)
-                number += 1
+    async with (
+        connection.execute(f"select {names} from {quote(table.name)}") as cursor,
+        aclosing(_chunks(cursor, fetch_rows, page_bytes)) as chunks,
+    ):
+        number = 0
+        async for rows, size in chunks:
+            yield page_of(rows, table, number, size)
+            number += 1
 
 
 async def _chunks(

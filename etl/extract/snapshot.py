@@ -238,7 +238,7 @@ def ensure_whole(path: Path, header: bytes, size: int) -> None:
 
 
 def ensure_no_hot_journal(path: Path) -> None:
-    """A journal with a header that was not cleared means a crashed transaction: opening for writing would roll it back."""
+    """A journal whose header was not cleared is of a crashed transaction: opening for writing would roll it back."""
     journal = Path(f"{path}-journal")
     if not journal.exists():
         return

@@ -1,0 +1,37 @@
+"""Several things at once, and one thing that must not be cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
+    """Run all; the first failure cancels the others, waits until they have unwound, and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as failures:
+        raise first_leaf(failures) from failures
+    return [task.result() for task in tasks]
+
+
+def first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that came first; what the cancelled others say of it is an echo."""
+    first = group.exceptions[0]
+    return first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work`` even when cancelled meanwhile: a commit that has begun is better known than abandoned."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+    return task.result()
