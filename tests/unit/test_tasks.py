@@ -1,0 +1,72 @@
+"""Threads and groups of tasks end before their caller goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from etl.tasks import to_the_end, together
+from etl.threads import in_thread
+
+
+async def test_a_cancelled_caller_waits_for_its_thread() -> None:
+    """A thread that still uses a connection has ended before the cancellation is seen."""
+    ended = []
+
+    def work() -> None:
+        time.sleep(0.1)
+        ended.append(True)
+
+    task = asyncio.create_task(in_thread(work))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [True]
+
+
+async def test_the_first_failure_is_raised_by_itself() -> None:
+    """No exception group reaches the user, and the other works have been cancelled."""
+    cancelled = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async def fails() -> None:
+        await asyncio.sleep(0.01)
+        raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        await together(slow(), fails(), slow())
+    assert cancelled == [True, True]
+
+
+async def test_results_come_in_the_order_of_the_works() -> None:
+    """However long each takes."""
+
+    async def after(delay_s: float, value: str) -> str:
+        await asyncio.sleep(delay_s)
+        return value
+
+    assert await together(after(0.02, "a"), after(0, "b")) == ["a", "b"]
+
+
+async def test_work_that_must_end_ends_although_its_caller_is_cancelled() -> None:
+    """A publish that has begun is finished, and its outcome is known."""
+
+    async def publish() -> str:
+        await asyncio.sleep(0.05)
+        return "published"
+
+    task = asyncio.create_task(to_the_end(publish()))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    assert await task == "published"
