@@ -28,8 +28,8 @@ NUMERIC_FRACTION_DIGITS = 16_383
 _PLAIN_DECIMAL = re.compile(rb" *(-?)([0-9]+)(?:\.([0-9]+))? *")
 _PLAIN_INTEGER = re.compile(rb" *(-?)([0-9]+) *")
 _FLOATING = re.compile(rb" *(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) *")
-_TRUE = frozenset((b"t", b"true", b"yes", b"on", b"y", b"1"))
-_FALSE = frozenset((b"f", b"false", b"no", b"off", b"n", b"0"))
+TRUE_WORDS = frozenset((b"t", b"true", b"yes", b"on", b"y", b"1"))
+FALSE_WORDS = frozenset((b"f", b"false", b"no", b"off", b"n", b"0"))
 
 
 class Digits(NamedTuple):
@@ -237,6 +237,6 @@ def boolean_from_real(value: float, target: PgType) -> Outcome:
 def boolean_from_text(value: bytes, target: PgType) -> Outcome:
     """``text-to-boolean`` for the words that PostgreSQL knows, in any case."""
     word = value.lower()
-    if word in _TRUE or word in _FALSE:
-        return Converted(word in _TRUE, "text-to-boolean")
+    if word in TRUE_WORDS or word in FALSE_WORDS:
+        return Converted(word in TRUE_WORDS, "text-to-boolean")
     return refuse(value, StorageClass.TEXT, target)

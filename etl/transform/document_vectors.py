@@ -1,0 +1,110 @@
+"""The vector rules for columns of JSON text: a fast reader says what is surely good, the rest is odd.
+
+Invariant: a document passes only when it is proven that jsonb can hold it and that no object repeats a key; the text
+itself passes unread.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from etl.model import PgType
+from etl.transform.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
+from etl.transform.vectors import Vector, VectorRule
+
+_LONG = 15_000  # bytes: a shorter document has no number of 16,384 decimals, but for a negative exponent
+_MANY_DECIMALS = re.compile(rb"[0-9]{%d}" % (_LONG // 2))
+
+
+def _texts_to_json(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
+    return Vector(as_string(array), _odd_documents(array, keys_matter=False))
+
+
+def _texts_to_jsonb(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
+    odd = _odd_documents(array, keys_matter=True)
+    suspect = _suspects(array)
+    if suspect is not None:
+        odd = suspect if odd is None else odd | suspect
+    return Vector(as_string(array), odd)
+
+
+def _odd_documents(array: pa.Array, *, keys_matter: bool) -> BoolMask | None:
+    offsets = cell_offsets(array)
+    data = cell_bytes(array)[offsets[0] : offsets[-1]].tobytes()
+    places = (offsets - offsets[0]).tolist()
+    rows = np.flatnonzero(valid_mask(array)).tolist()
+    is_sure = _is_sure_jsonb if keys_matter else _is_sure_json
+    odd = [row for row in rows if not is_sure(data[places[row] : places[row + 1]])]
+    return _mask(len(array), odd) if odd else None
+
+
+def _is_sure_json(document: bytes) -> bool:
+    try:
+        orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _is_sure_jsonb(document: bytes) -> bool:
+    """Whether this is JSON in which surely no key is repeated; False says only that nobody knows."""
+    try:
+        value = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return False
+    if b"{" not in document:
+        return True
+    colons = document.count(b":")
+    if type(value) is dict and len(value) == colons:
+        return True
+    # Every key has a colon, and there may be more inside strings. Written again, the document has lost its repeated
+    # keys, hence their colons; it gains one only from an escaped colon.
+    try:
+        return orjson.dumps(value).count(b":") == colons and b"\\u003" not in document
+    except orjson.JSONEncodeError:  # deeper than 254 levels
+        return False
+
+
+def _suspects(array: pa.Array) -> BoolMask | None:
+    r"""Documents with what orjson takes and jsonb may not: ``\u0000``, tiny numbers, numbers of many decimals."""
+    offsets = cell_offsets(array)
+    data = cell_bytes(array)
+    first, last = int(offsets[0]), int(offsets[-1])
+    places = np.concatenate([_nul_escapes(data, first, last), _tiny_exponents(data, first, last)])
+    rows = np.searchsorted(offsets, places, side="right") - 1
+    long = np.flatnonzero(np.diff(offsets) >= _LONG)
+    numeric = [row for row in long if _MANY_DECIMALS.search(data[offsets[row] : offsets[row + 1]].data)]
+    found = [*rows.tolist(), *numeric]
+    return _mask(len(array), found) & valid_mask(array) if found else None
+
+
+def _nul_escapes(data: Any, first: int, last: int) -> Rows:
+    text = data[first:last].tobytes()
+    if b"\\u0000" not in text:
+        return np.zeros(0, np.intp)
+    return np.array([match.start() + first for match in re.finditer(rb"\\u0000", text)], np.intp)
+
+
+def _tiny_exponents(data: Any, first: int, last: int) -> Rows:
+    """Where ``e-`` is followed by four digits; what crosses the end of a cell is found in vain, which does no harm."""
+    dashes = np.flatnonzero(data[first:last] == ord("-")) + first
+    dashes = dashes[(dashes > first) & (dashes + 4 < last)]
+    dashes = dashes[(data[dashes - 1] | 0x20) == ord("e")]
+    for step in range(1, 5):
+        dashes = dashes[data[dashes + step] - np.uint8(48) <= 9]
+    found: Rows = dashes.astype(np.intp)
+    return found
+
+
+def _mask(count: int, rows: list[int]) -> BoolMask:
+    mask = np.zeros(count, np.bool_)
+    mask[rows] = True
+    return mask
+
+
+DOCUMENT_RULES: dict[str, VectorRule] = {"json": _texts_to_json, "jsonb": _texts_to_jsonb}
