@@ -1,0 +1,281 @@
+"""Translate a column's DEFAULT into the value that its target type holds for what SQLite would have stored.
+
+Invariant: a default is a constant or the current time; it is rendered only where it surely fits the column's type,
+else ``Untranslatable``. 'now' never reaches PostgreSQL as a literal: it would freeze at the moment of the migration.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import Decimal
+
+from sqlglot import exp
+
+from etl.model import PgType
+from etl.transform.expressions import is_iso_date
+from etl.transform.names import quote_text
+from etl.transform.syntax import Untranslatable, number_literal, parse, unwrapped, written
+from etl.transform.types import INTEGER_TYPES, TEXT_TYPES
+
+UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset
+EPOCH_NOW = "floor(extract(epoch from now()))::bigint"
+INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+PLAIN_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+PLAIN_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
+TRUE_WORDS = frozenset({"t", "true", "yes", "on", "y", "1"})
+FALSE_WORDS = frozenset({"f", "false", "no", "off", "n", "0"})
+TIMESTAMP_TEXT = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
+OFFSET_TEXT = re.compile(r"(.+[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+TIME_TEXT = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?", re.ASCII)
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+TIMESTAMP_FORMAT, DATE_FORMAT, TIME_FORMAT = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%H:%M:%S"
+CLOCK_WORDS = {
+    "current_timestamp": TIMESTAMP_FORMAT,
+    "current_date": DATE_FORMAT,
+    "current_time": TIME_FORMAT,
+}
+CLOCK_FUNCTIONS = {"datetime": TIMESTAMP_FORMAT, "date": DATE_FORMAT, "time": TIME_FORMAT}
+FORMAT_PARTS = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH24", "%M": "MI", "%S": "SS", "%f": "SS.MS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The current time as SQLite's function gives it: text in a strftime format, or seconds times ``factor``."""
+
+    format: str | None
+    factor: int = 1
+
+
+Constant = None | int | Decimal | str | bytes | Clock
+
+
+def translate_default(sql: str, type_: PgType) -> str | None:
+    """The default as PostgreSQL SQL; None for NULL, which is no default. Raises Untranslatable with the reason."""
+    value = constant(parse(sql))
+    if value is None:
+        return None
+    if isinstance(value, Clock):
+        return _clock(value, type_)
+    kind = type_.name
+    if kind in INTEGER_TYPES:
+        return _integer(value, INTEGER_BITS[kind])
+    if kind in TEXT_TYPES:
+        return _text(value, type_.length)
+    renderer = {
+        "double precision": _real,
+        "real": _real,
+        "boolean": _boolean,
+        "json": _json,
+        "jsonb": _json,
+        "bytea": _bytes,
+    }.get(kind)
+    if renderer is not None:
+        return renderer(value)
+    return _numeric(value, type_) if kind == "numeric" else _string_like(value, kind)
+
+
+def constant(node: exp.Expression) -> Constant:
+    """What a DEFAULT clause stands for. Raises Untranslatable."""
+    node = unwrapped(node)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Literal) and node.is_string:
+        return str(node.this)
+    if isinstance(node, exp.HexString):
+        return bytes.fromhex(str(node.this))
+    if isinstance(node, exp.Literal | exp.Boolean | exp.Neg):
+        return _number(number_literal(node))
+    if isinstance(node, exp.Column):
+        # `default abc` and `default "abc"` are strings to SQLite, but for its three clock words
+        word = "" if node.this.quoted else node.name.lower()
+        return Clock(CLOCK_WORDS[word]) if word in CLOCK_WORDS else str(node.name)
+    return _clock_call(node)
+
+
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    integer = re.fullmatch(r"-?\d+", text) and -(2**63) <= int(text) < 2**63
+    return int(text) if integer else number
+
+
+def _clock_call(node: exp.Expression) -> Clock:
+    """``datetime('now')`` and its kin, without modifiers; seconds since 1970 in their usual spellings."""
+    if isinstance(node, exp.Cast) and node.to.this in {exp.DataType.Type.INT, exp.DataType.Type.BIGINT}:
+        inner = _clock_call(unwrapped(node.this))
+        if inner.format is None:
+            return inner
+    if isinstance(node, exp.Mul):
+        inner, factor = _clock_call(unwrapped(node.this)), unwrapped(node.expression)
+        if inner.format is None and isinstance(factor, exp.Literal) and factor.this == "1000":
+            return Clock(None, inner.factor * 1000)
+    if not isinstance(node, exp.Anonymous):
+        raise Untranslatable(f"{written(node)} is no constant that is known")
+    name = node.name.lower()
+    arguments = [str(part.this) if isinstance(part, exp.Literal) else "?" for part in node.expressions]
+    if name in CLOCK_FUNCTIONS and arguments in ([], ["now"]):
+        return Clock(CLOCK_FUNCTIONS[name])
+    if name == "unixepoch" and arguments in ([], ["now"]):
+        return Clock(None)
+    if name == "strftime" and len(arguments) in {1, 2} and arguments[1:] in ([], ["now"]):
+        return Clock(None if arguments[0] == "%s" else arguments[0])
+    raise Untranslatable(f"{written(node)} is not translated")
+
+
+def _clock(clock: Clock, type_: PgType) -> str:
+    kind = type_.name
+    if clock.format is None:
+        epoch = EPOCH_NOW if clock.factor == 1 else f"({EPOCH_NOW} * {clock.factor})"
+        if kind == "bigint":
+            return epoch
+        if kind == "text":
+            return f"{epoch}::text" if clock.factor == 1 else f"({epoch})::text"
+        raise Untranslatable(f"seconds since 1970 in a {type_} column are not translated")
+    if kind in {"text", "varchar"}:
+        return _clock_text(clock.format, type_.length)
+    is_timestamp = re.fullmatch(r"%Y-%m-%d[T ]%H:%M:%[Sf]Z?", clock.format) is not None
+    rendered = {
+        "timestamp": UTC_NOW if is_timestamp else None,
+        "timestamptz": "now()" if is_timestamp else None,
+        "date": f"{UTC_NOW}::date" if clock.format == DATE_FORMAT else None,
+        "time": f"{UTC_NOW}::time" if clock.format == TIME_FORMAT else None,
+    }.get(kind)
+    if kind == "timestamp" and clock.format == DATE_FORMAT:
+        rendered = f"date_trunc('day', {UTC_NOW})"
+    if rendered is None:
+        raise Untranslatable(f"the current time as {clock.format!r} is no {type_}")
+    return rendered
+
+
+def _clock_text(sqlite_format: str, length: int | None) -> str:
+    """The current time as text: SQLite's format in to_char's words, everything else quoted."""
+    parts = re.findall(r"%.|[^%]+", sqlite_format, re.DOTALL)
+    unknown = [part for part in parts if part.startswith("%") and part not in FORMAT_PARTS]
+    if unknown or "".join(parts) != sqlite_format or '"' in sqlite_format or "\\" in sqlite_format:
+        raise Untranslatable(f"the time format {sqlite_format!r} is not translated")
+    template = "".join(FORMAT_PARTS.get(part) or re.sub(r"([A-Za-z']+)", r'"\1"', part) for part in parts)
+    sample = datetime(2000, 1, 1).strftime(sqlite_format.replace("%f", "00.000"))
+    if length is not None and len(sample) > length:
+        raise Untranslatable(f"the current time as {sqlite_format!r} is longer than varchar({length})")
+    return f"to_char({UTC_NOW}, {quote_text(template)})"
+
+
+def _integer(value: int | Decimal | str | bytes, bits: int) -> str:
+    if isinstance(value, str) and PLAIN_INTEGER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) <= 2**53:
+        value = int(value)
+    if isinstance(value, int) and -(2**bits) <= value < 2**bits:
+        return str(value)
+    raise Untranslatable(f"{_shown(value)} is no integer of {bits + 1} bits")
+
+
+def _real(value: int | Decimal | str | bytes) -> str:
+    number = _decimal(value)
+    rendered = repr(float(number))
+    if rendered.lstrip("-") in {"inf", "nan"}:
+        raise Untranslatable(f"{value!r} is no finite number")
+    return rendered
+
+
+def _numeric(value: int | Decimal | str | bytes, type_: PgType) -> str:
+    number = _decimal(value).normalize()
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or not -1_000 <= exponent <= 1_000:
+        raise Untranslatable(f"{value!r} is too large for a numeric default")
+    if type_.precision is not None:
+        scale = type_.scale or 0
+        if -exponent > scale or (number and len(digits) + exponent > type_.precision - scale):
+            raise Untranslatable(f"{_shown(value)} does not fit {type_}")
+    return f"{number:f}"
+
+
+def _shown(value: int | Decimal | str | bytes) -> str:
+    return str(value) if isinstance(value, Decimal) else repr(value)
+
+
+def _decimal(value: int | Decimal | str | bytes) -> Decimal:
+    if isinstance(value, str) and PLAIN_NUMBER.fullmatch(value):
+        return Decimal(value.strip())
+    if isinstance(value, int | Decimal):
+        return Decimal(value)
+    raise Untranslatable(f"{value!r} is no number")
+
+
+def _boolean(value: int | Decimal | str | bytes) -> str:
+    word = str(int(value)) if isinstance(value, Decimal) and value in {0, 1} else str(value).strip().lower()
+    if not isinstance(value, bytes) and word in TRUE_WORDS | FALSE_WORDS:
+        return "true" if word in TRUE_WORDS else "false"
+    raise Untranslatable(f"{value!r} is no boolean")
+
+
+def _text(value: int | Decimal | str | bytes, length: int | None) -> str:
+    text = _decimal_text(value) if isinstance(value, Decimal) else value
+    if isinstance(text, bytes):
+        raise Untranslatable("a blob in a text column is not translated")
+    text = str(text)
+    if length is not None and len(text) > length:
+        raise Untranslatable(f"{text!r} is longer than {length} characters")
+    return quote_text(text)
+
+
+def _decimal_text(value: Decimal) -> str:
+    """A real as the text that SQLite and Python agree on: up to 15 digits, no exponent."""
+    rendered = repr(float(value))
+    if "e" in rendered or len(rendered.strip("-").replace(".", "")) > 15:
+        raise Untranslatable(f"{value} has no text form that all SQLite versions agree on")
+    return rendered
+
+
+def _json(value: int | Decimal | str | bytes) -> str:
+    if isinstance(value, bytes):
+        raise Untranslatable("a blob in a JSON column is not translated")
+    text = str(value)
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise Untranslatable(f"{text!r} is no JSON") from error
+    if "\\u0000" in text or re.search(r"\\u[dD][89a-fA-F]", text):
+        raise Untranslatable(f"{text!r} is JSON that jsonb cannot hold")
+    return quote_text(text)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(word)  # NaN and Infinity are Python's, not JSON's
+
+
+def _bytes(value: int | Decimal | str | bytes) -> str:
+    if isinstance(value, int | Decimal):
+        raise Untranslatable(f"{value} in a bytea column is not translated")
+    content = value.encode() if isinstance(value, str) else value
+    return f"'\\x{content.hex()}'::bytea"
+
+
+def _string_like(value: int | Decimal | str | bytes, kind: str) -> str:
+    """Dates, times and UUIDs in the forms that need no coercion."""
+    if isinstance(value, str) and _is_written_as(value, kind):
+        return quote_text(value)
+    raise Untranslatable(f"{value!r} is no {kind}")
+
+
+def _is_written_as(text: str, kind: str) -> bool:
+    if kind == "date":
+        return is_iso_date(text)
+    if kind == "uuid":
+        return UUID_TEXT.fullmatch(text) is not None
+    try:
+        if kind == "timestamp" and TIMESTAMP_TEXT.fullmatch(text):
+            datetime.fromisoformat(text)
+            return True
+        if kind == "timestamptz" and OFFSET_TEXT.fullmatch(text):
+            datetime.fromisoformat(text)
+            return True
+        if kind == "time" and TIME_TEXT.fullmatch(text):
+            time.fromisoformat(text)
+            return True
+    except ValueError:
+        return False
+    return False
