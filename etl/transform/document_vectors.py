@@ -7,9 +7,9 @@ itself passes unread.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from etl.model import PgType
 from etl.transform.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
 from etl.transform.vectors import Vector, VectorRule
 
+_TELLING_ESCAPE = re.compile(rb"\\u00(?:00|3[aA])")
 _LONG = 15_000  # bytes: a shorter document has no number of 16,384 decimals, but for a negative exponent
 _MANY_DECIMALS = re.compile(rb"[0-9]{%d}" % (_LONG // 2))
 
@@ -57,25 +58,23 @@ def _is_sure_jsonb(document: bytes) -> bool:
         value = orjson.loads(document)
     except orjson.JSONDecodeError:
         return False
-    if b"{" not in document:
-        return True
     colons = document.count(b":")
-    if type(value) is dict and len(value) == colons:
+    if colons == 0 or (type(value) is dict and len(value) == colons):
         return True
     # Every key has a colon, and there may be more inside strings. Written again, the document has lost its repeated
-    # keys, hence their colons; it gains one only from an escaped colon.
+    # keys, hence their colons; it could gain one only from an escaped colon, and those are suspects.
     try:
-        return orjson.dumps(value).count(b":") == colons and b"\\u003" not in document
+        return orjson.dumps(value).count(b":") == colons
     except orjson.JSONEncodeError:  # deeper than 254 levels
         return False
 
 
 def _suspects(array: pa.Array) -> BoolMask | None:
-    r"""Documents with what orjson takes and jsonb may not: ``\u0000``, tiny numbers, numbers of many decimals."""
+    r"""Documents with what orjson does not tell: ``\u0000``, ``\u003a``, tiny numbers, numbers of many decimals."""
     offsets = cell_offsets(array)
     data = cell_bytes(array)
     first, last = int(offsets[0]), int(offsets[-1])
-    places = np.concatenate([_nul_escapes(data, first, last), _tiny_exponents(data, first, last)])
+    places = np.concatenate([_escapes(data[first:last].tobytes()), _tiny_exponents(data[first:last])]) + first
     rows = np.searchsorted(offsets, places, side="right") - 1
     long = np.flatnonzero(np.diff(offsets) >= _LONG)
     numeric = [row for row in long if _MANY_DECIMALS.search(data[offsets[row] : offsets[row + 1]].data)]
@@ -83,17 +82,17 @@ def _suspects(array: pa.Array) -> BoolMask | None:
     return _mask(len(array), found) & valid_mask(array) if found else None
 
 
-def _nul_escapes(data: Any, first: int, last: int) -> Rows:
-    text = data[first:last].tobytes()
-    if b"\\u0000" not in text:
+def _escapes(data: bytes) -> Rows:
+    r"""Where NUL or a colon may be written ``\u0000`` or ``\u003a``; nearly always nowhere."""
+    if b"\\u00" not in data:
         return np.zeros(0, np.intp)
-    return np.array([match.start() + first for match in re.finditer(rb"\\u0000", text)], np.intp)
+    return np.array([match.start() for match in _TELLING_ESCAPE.finditer(data)], np.intp)
 
 
-def _tiny_exponents(data: Any, first: int, last: int) -> Rows:
+def _tiny_exponents(data: npt.NDArray[np.uint8]) -> Rows:
     """Where ``e-`` is followed by four digits; what crosses the end of a cell is found in vain, which does no harm."""
-    dashes = np.flatnonzero(data[first:last] == ord("-")) + first
-    dashes = dashes[(dashes > first) & (dashes + 4 < last)]
+    dashes = np.flatnonzero(data == ord("-"))
+    dashes = dashes[(dashes > 0) & (dashes + 4 < len(data))]
     dashes = dashes[(data[dashes - 1] | 0x20) == ord("e")]
     for step in range(1, 5):
         dashes = dashes[data[dashes + step] - np.uint8(48) <= 9]

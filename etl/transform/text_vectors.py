@@ -171,20 +171,18 @@ def _texts_to_uuids(array: pa.Array, target: PgType, arrow_type: pa.DataType) ->
     return Vector(fixed_array(arrow_type, uuids, valid), _rest(array, read), (("uuid-spelling", respelled),))
 
 
-def _hex_pairs(text: ByteMatrix) -> tuple[ByteMatrix, BoolMask, BoolMask]:
+def _hex_pairs(cells: ByteMatrix) -> tuple[ByteMatrix, BoolMask, BoolMask]:
     """The 16 bytes of each uuid; which cells are one; which have capital letters. Any case, 32 or 36 characters."""
-    length = text.shape[1]
-    folded = text | np.uint8(0x20)  # letters to lower case; digits have that bit already
-    is_decimal = (text - np.uint8(ord("0"))) <= 9  # unsigned: what is below wraps to far above
-    is_letter = (folded - np.uint8(ord("a"))) <= 5
-    values = np.where(is_decimal, text - np.uint8(ord("0")), folded - np.uint8(ord("a") - 10))
-    known = is_decimal | is_letter
-    if length == 36:
+    text = np.ascontiguousarray(cells.T)  # a line per position: what follows runs along memory
+    letter = ((text | np.uint8(0x20)) - np.uint8(ord("a"))) <= 5  # unsigned: what is below wraps to far above
+    known = letter | ((text - np.uint8(ord("0"))) <= 9)
+    values = (text & np.uint8(0x0F)) + letter * np.uint8(9)  # 'a' is 0x61
+    if len(text) == 36:
         for place in _DASHES:
-            known[:, place] = text[:, place] == ord("-")
-    pairs = [values[:, a:b:2] << 4 | values[:, a + 1 : b : 2] for a, b in _DIGIT_RUNS[length]]
-    capital = (is_letter & (text != folded)).any(axis=1)
-    return np.concatenate(pairs, axis=1), known.all(axis=1), capital
+            np.equal(text[place], ord("-"), out=known[place])
+    pairs = [values[a:b:2] << 4 | values[a + 1 : b : 2] for a, b in _DIGIT_RUNS[len(text)]]
+    capital = np.logical_or.reduce(letter & (text < ord("a")))
+    return np.concatenate(pairs).T, np.logical_and.reduce(known), capital
 
 
 def _blobs_to_uuids(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
