@@ -1,8 +1,21 @@
-"""What a run tells while it runs: bars on a terminal, lines in a log, JSON for a program. All of it on stderr."""
+"""What a run tells while it runs: bars on a terminal, lines in a log, JSON for a program. All of it on stderr.
+
+Invariant: totals are estimates, so no figure ever says more than 100 %, and none is used for anything but telling.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from etl.units import clock, count, duration, short_count, size
+
+KINDS = ("auto", "bar", "plain", "json", "none")
 
 
 class Progress(Protocol):
@@ -47,3 +60,203 @@ class SilentProgress:
 
     def note(self, message: str) -> None:
         """Nothing."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Rows and bytes of one table or one phase, with their speed over the last seconds."""
+
+    total_rows: int  # an estimate; 0 when unknown
+    rows: int = 0
+    source_bytes: int = 0
+    started: float = field(default_factory=time.monotonic)
+    _points: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    WINDOW_S = 6.0
+    SPACING_S = 0.2
+
+    def advance(self, rows: int, source_bytes: int, now: float | None = None) -> None:
+        """Count a page in."""
+        now = time.monotonic() if now is None else now
+        if not self._points:
+            self._points.append((self.started, 0, 0))
+        self.rows += rows
+        self.source_bytes += source_bytes
+        if now - self._points[-1][0] >= self.SPACING_S:
+            self._points.append((now, self.rows, self.source_bytes))
+            while len(self._points) > 2 and now - self._points[0][0] > self.WINDOW_S:
+                self._points.popleft()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def fraction(self) -> float | None:
+        """Between 0 and 1; None where the total is unknown."""
+        return min(1.0, self.rows / self.total_rows) if self.total_rows > 0 else None
+
+    @property
+    def rows_per_second(self) -> float:
+        return self._speed(1)
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self._speed(2)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None while it is unknown: no total, no speed yet, or more rows than were expected."""
+        speed = self.rows_per_second
+        left = self.total_rows - self.rows
+        return left / speed if speed > 0 and left > 0 else None
+
+    def _speed(self, place: int) -> float:
+        """Over the window up to now, so that a run that stands still slows down on the screen."""
+        if not self._points:
+            return 0.0
+        first = self._points[0]
+        passed = max(time.monotonic() - first[0], 1e-3)
+        return ((self.rows, self.source_bytes)[place - 1] - first[place]) / passed
+
+
+class PlainProgress:
+    """Lines for a log: one per phase, one per finished table, and one every few seconds."""
+
+    def __init__(self, stream: TextIO, interval_s: float = 5.0) -> None:
+        self._stream = stream
+        self._interval_s = interval_s
+        self._phase = ""
+        self._whole = Meter(0)
+        self._tables: dict[str, Meter] = {}
+        self._told = time.monotonic()
+
+    def start_phase(self, phase: str, total_rows: int) -> None:
+        """Tell the phase and how much is to come."""
+        self._phase, self._whole, self._tables = phase, Meter(total_rows), {}
+        self._say(f"{phase}: about {count(total_rows)} rows" if total_rows else f"{phase}: started")
+
+    def start_table(self, table: str, total_rows: int) -> None:
+        """Remember it; lines tell finished tables only."""
+        self._tables[table] = Meter(total_rows)
+
+    def advance(self, table: str, rows: int, source_bytes: int) -> None:
+        """Count, and tell when the last line is old."""
+        now = time.monotonic()
+        self._whole.advance(rows, source_bytes, now)
+        meter = self._tables.get(table)
+        if meter is not None:
+            meter.advance(rows, source_bytes, now)
+        if now - self._told >= self._interval_s:
+            self._say(f"{self._phase}: {self._state()}")
+
+    def finish_table(self, table: str) -> None:
+        """One line with the table's own figures."""
+        meter = self._tables.pop(table, None)
+        if meter is None:
+            return
+        if meter.rows:
+            seconds = max(meter.seconds, 1e-6)
+            figures = f"{count(meter.rows)} rows, {size(meter.source_bytes)} in {duration(seconds)}"
+            self._say(f"{self._phase}: {table}: {figures} ({short_count(meter.rows / seconds)} rows/s)")
+        else:
+            self._say(f"{self._phase}: {table}: done in {duration(meter.seconds)}")
+
+    def finish_phase(self, phase: str, seconds: float) -> None:
+        """One line with the phase's time."""
+        self._say(f"{phase}: done in {duration(seconds)}")
+
+    def note(self, message: str) -> None:
+        """A line of its own."""
+        self._say(f"note: {message}")
+
+    def _state(self) -> str:
+        whole = self._whole
+        told = f"{count(whole.rows)} rows"
+        if whole.fraction is not None:
+            told = (
+                f"{count(whole.rows)} of about {count(max(whole.total_rows, whole.rows))} rows ({whole.fraction:.0%})"
+            )
+        told += f", {short_count(whole.rows_per_second)} rows/s, {size(whole.bytes_per_second)}/s"
+        left = whole.seconds_left
+        return told if left is None else f"{told}, about {clock(left)} left"
+
+    def _say(self, line: str) -> None:
+        self._told = time.monotonic()
+        print(line, file=self._stream, flush=True)
+
+
+class JsonProgress:
+    """One JSON object a line: ``event``, ``seconds`` since the start, and what the event is about."""
+
+    def __init__(self, stream: TextIO, interval_s: float = 0.5) -> None:
+        self._stream = stream
+        self._interval_s = interval_s
+        self._started = time.monotonic()
+        self._phase = ""
+        self._tables: dict[str, Meter] = {}
+        self._told: dict[str, float] = {}
+
+    def start_phase(self, phase: str, total_rows: int) -> None:
+        """``phase_started``."""
+        self._phase, self._tables = phase, {}
+        self._say("phase_started", phase=phase, total_rows=total_rows)
+
+    def start_table(self, table: str, total_rows: int) -> None:
+        """``table_started``."""
+        self._tables[table] = Meter(total_rows)
+        self._say("table_started", phase=self._phase, table=table, total_rows=total_rows)
+
+    def advance(self, table: str, rows: int, source_bytes: int) -> None:
+        """``table_advanced``, at most two a second for a table."""
+        now = time.monotonic()
+        meter = self._tables.setdefault(table, Meter(0))
+        meter.advance(rows, source_bytes, now)
+        if now - self._told.get(table, 0.0) >= self._interval_s:
+            self._told[table] = now
+            self._say("table_advanced", phase=self._phase, table=table, **_figures(meter))
+
+    def finish_table(self, table: str) -> None:
+        """``table_finished``."""
+        self._told.pop(table, None)
+        meter = self._tables.pop(table, None) or Meter(0)
+        self._say("table_finished", phase=self._phase, table=table, **_figures(meter))
+
+    def finish_phase(self, phase: str, seconds: float) -> None:
+        """``phase_finished``."""
+        self._say("phase_finished", phase=phase, phase_seconds=round(seconds, 3))
+
+    def note(self, message: str) -> None:
+        """``note``."""
+        self._say("note", message=message)
+
+    def _say(self, event: str, **facts: Any) -> None:
+        record = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **facts}
+        print(json.dumps(record, ensure_ascii=False), file=self._stream, flush=True)
+
+
+def _figures(meter: Meter) -> dict[str, Any]:
+    return {
+        "rows": meter.rows,
+        "total_rows": max(meter.total_rows, meter.rows),
+        "bytes": meter.source_bytes,
+        "rows_per_second": round(meter.rows_per_second),
+    }
+
+
+@contextmanager
+def open_progress(kind: str, stream: TextIO) -> Iterator[Progress]:
+    """The progress of one of KINDS on ``stream``; ``auto`` is bars on a terminal and lines elsewhere."""
+    if kind == "auto":
+        kind = "bar" if stream.isatty() else "plain"
+    if kind == "bar":
+        from etl.bars import BarProgress  # rich is imported for bars only
+
+        with BarProgress(stream) as bars:
+            yield bars
+    elif kind == "plain":
+        yield PlainProgress(stream)
+    elif kind == "json":
+        yield JsonProgress(stream)
+    else:
+        yield SilentProgress()

@@ -1,12 +1,22 @@
-"""What a run says when it is over: the closing table on stdout and the JSON report (format 1)."""
+"""What a run says when it is over: one value, and its JSON form (format 1).
+
+Invariant: the JSON report is written whole or not at all, and holds no password.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
-from etl.errors import ExitStatus
-from etl.model import Difference, LoadedTable, Plan, VerifiedTable
+from etl.errors import EtlError, ExitStatus
+from etl.model import Coercion, Difference, LoadedTable, Plan, TablePlan, Verdict, VerifiedTable
+from etl.redaction import mask_dsn
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +46,161 @@ class Report:
     phases: Mapping[str, float] = field(default_factory=dict)  # name → seconds, wall
     server_version: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutcome:
+    """The plan of one table with what the load and the verification say of it; either may be missing."""
+
+    plan: TablePlan
+    loaded: LoadedTable | None
+    verified: VerifiedTable | None
+
+    @property
+    def name(self) -> str:
+        return self.plan.source.name
+
+    @property
+    def source_rows(self) -> int | None:
+        """Rows of the source: counted by the verification, else as many as were read."""
+        if self.verified is not None:
+            return self.verified.source_rows
+        return self.loaded.row_count if self.loaded is not None else None
+
+    @property
+    def bytes(self) -> int:
+        return self.loaded.source_bytes if self.loaded is not None else 0
+
+    @property
+    def seconds(self) -> float:
+        """Load and verification of this table, summed."""
+        return sum(part.seconds for part in (self.loaded, self.verified) if part is not None)
+
+    @property
+    def coercions(self) -> tuple[Coercion, ...]:
+        return self.loaded.coercions if self.loaded is not None else ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.verified.verdict if self.verified is not None else Verdict.NOT_VERIFIED
+
+
+def outcomes(report: Report) -> tuple[TableOutcome, ...]:
+    """One outcome a planned table, in the order of the plan."""
+    loaded = {table.name: table for table in report.loaded}
+    verified = {table.name: table for table in report.verified}
+    return tuple(
+        TableOutcome(plan, loaded.get(plan.source.name), verified.get(plan.source.name)) for plan in report.plan.tables
+    )
+
+
+def verdict(report: Report) -> Verdict:
+    """EQUAL only when every planned table was verified equal and no schema object differs."""
+    if report.status is ExitStatus.DIFFERENT or report.differences:
+        return Verdict.DIFFERENT
+    found = {outcome.verdict for outcome in outcomes(report)}
+    if Verdict.DIFFERENT in found:
+        return Verdict.DIFFERENT
+    verified = report.command == "verify" or bool(report.verified)
+    if Verdict.NOT_VERIFIED in found or not (found or verified):
+        return Verdict.NOT_VERIFIED
+    return Verdict.EQUAL
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The JSON report as plain values. Keys are only ever added; a change of meaning changes ``format``."""
+    return {
+        "format": FORMAT,
+        "command": report.command,
+        "verdict": verdict(report).value,
+        "status": int(report.status),
+        "source": report.source,
+        "target": mask_dsn(report.target),
+        "server_version": report.server_version,
+        "tables": [_table_document(outcome) for outcome in outcomes(report)],
+        "schema": {
+            "indexes": report.index_count,
+            "foreign_keys": report.foreign_key_count,
+            "views": 0,
+            "untranslated": [asdict(skipped) for skipped in report.plan.untranslated],
+        },
+        "sequences": [asdict(sequence) for sequence in report.sequences],
+        "phases": {name: round(seconds, 6) for name, seconds in report.phases.items()},
+        "differences": [_difference_document(difference) for difference in _all_differences(report)],
+        "plan": _plan_document(report.plan),
+        "notes": list(report.notes),
+    }
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write the JSON report to ``path``: beside it first, then renamed over it, so that no reader sees a half."""
+    import orjson
+
+    content = orjson.dumps(document(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise EtlError(
+            f"report {path}: cannot be written: {error.strerror}",
+            "give --report a path in an existing, writable folder",
+        ) from error
+
+
+def _table_document(outcome: TableOutcome) -> dict[str, Any]:
+    coerced: dict[str, int] = {}
+    for coercion in outcome.coercions:
+        coerced[coercion.rule] = coerced.get(coercion.rule, 0) + coercion.count
+    verified = outcome.verified
+    return {
+        "name": outcome.name,
+        "target_name": outcome.plan.name,
+        "source_rows": outcome.source_rows,
+        "loaded_rows": _loaded_rows(outcome),
+        "rejected_rows": 0,
+        "coerced": coerced,
+        "bytes": outcome.bytes,
+        "seconds": round(outcome.seconds, 6),
+        "source_checksum": verified.source_checksum if verified is not None else None,
+        "target_checksum": verified.target_checksum if verified is not None else None,
+        "verdict": outcome.verdict.value,
+        "difference_counts": dict(verified.difference_counts) if verified is not None else {},
+    }
+
+
+def _loaded_rows(outcome: TableOutcome) -> int | None:
+    if outcome.loaded is not None:
+        return outcome.loaded.row_count
+    return outcome.verified.target_rows if outcome.verified is not None else None
+
+
+def _all_differences(report: Report) -> tuple[Difference, ...]:
+    rows = (difference for table in report.verified for difference in table.differences)
+    return (*report.differences, *rows)
+
+
+def _difference_document(difference: Difference) -> dict[str, Any]:
+    return {**asdict(difference), "storage": str(difference.storage) if difference.storage is not None else None}
+
+
+def _plan_document(plan: Plan) -> dict[str, Any]:
+    """What `etl verify` needs to repeat the verification later: names, types and the zone, and a hash of them."""
+    content = {
+        "schema": plan.schema,
+        "timezone": plan.timezone,
+        "tables": {
+            table.source.name: {column.source.name: str(column.type) for column in table.columns}
+            for table in plan.tables
+        },
+    }
+    import orjson
+
+    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return {**content, "hash": digest}

@@ -1,0 +1,124 @@
+"""Progress bars on a terminal: one per running table and one for the whole phase.
+
+Invariant: the pipeline only counts; drawing happens in rich's own thread, ten times a second.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from etl.progress import Meter
+from etl.units import clock, count, duration, short_count, size
+
+_NAME_WIDTH = 18
+_ROWS_SHOWN = 8  # more running tables than this would push the overall bar off small screens
+
+
+class BarProgress:
+    """A context manager: the bars live inside ``with`` and are gone after it; what is done stays as lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._lock = Lock()  # dictionaries change while the drawing thread walks over them
+        self._phase = ""
+        self._whole = Meter(0)
+        self._tables: dict[str, Meter] = {}
+        self._finished = 0
+        self._console = Console(file=stream, highlight=False)
+        self._live = Live(
+            console=self._console,
+            refresh_per_second=10,
+            transient=True,
+            get_renderable=self._draw,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> BarProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._phase = ""
+        self._live.stop()
+
+    def start_phase(self, phase: str, total_rows: int) -> None:
+        """The overall bar starts again for this phase."""
+        with self._lock:
+            self._phase, self._whole, self._tables, self._finished = phase, Meter(total_rows), {}, 0
+
+    def start_table(self, table: str, total_rows: int) -> None:
+        """A bar of its own."""
+        with self._lock:
+            self._tables[table] = Meter(total_rows)
+
+    def advance(self, table: str, rows: int, source_bytes: int) -> None:
+        """Count; the next drawing shows it."""
+        with self._lock:
+            self._whole.advance(rows, source_bytes)
+            if table in self._tables:
+                self._tables[table].advance(rows, source_bytes)
+
+    def finish_table(self, table: str) -> None:
+        """Its bar goes."""
+        with self._lock:
+            self._finished += self._tables.pop(table, None) is not None
+
+    def finish_phase(self, phase: str, seconds: float) -> None:
+        """A line stays: what the phase did and how long it took."""
+        with self._lock:
+            whole, tables, self._phase = self._whole, self._finished, ""
+        told = f"[green]✓[/] {phase:<8} {duration(seconds):>8}"
+        if whole.rows:
+            speed = f"{short_count(whole.rows / max(seconds, 1e-6))} rows/s"
+            rate = f"{size(whole.source_bytes / max(seconds, 1e-6))}/s"
+            told += f"   {count(whole.rows)} rows, {tables} tables, {speed}, {rate}"
+        self._console.print(told)
+
+    def note(self, message: str) -> None:
+        """A line above the bars."""
+        self._console.print(Text(f"note: {message}"))
+
+    def _draw(self) -> RenderableType:
+        with self._lock:
+            if not self._phase:
+                return Text("")
+            running = sorted(self._tables.items(), key=lambda item: -item[1].total_rows)
+            grid = _grid()
+            for name, meter in running[:_ROWS_SHOWN]:
+                _add_bar(grid, name, meter, "cyan")
+            _add_bar(grid, self._phase, self._whole, "bold")
+            return Group(grid)
+
+
+def _grid() -> Table:
+    """Name, bar, per cent, rows, rows/s, bytes/s, time left; the bar takes what the figures leave."""
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(width=_NAME_WIDTH, no_wrap=True, overflow="ellipsis")
+    grid.add_column(ratio=1, min_width=6)
+    for width in (4, 5, 12, 9, 7):
+        grid.add_column(justify="right", no_wrap=True, width=width)
+    return grid
+
+
+def _add_bar(grid: Table, name: str, meter: Meter, style: str) -> None:
+    fraction, left = meter.fraction, meter.seconds_left
+    bar = ProgressBar(total=1.0, completed=fraction or 0.0, pulse=fraction is None)
+    grid.add_row(
+        Text(name, style=style),
+        bar,
+        "" if fraction is None else f"{fraction:.0%}",
+        short_count(meter.rows) if meter.rows else "",
+        f"{short_count(meter.rows_per_second)} rows/s" if meter.rows else "",
+        f"{size(meter.bytes_per_second)}/s" if meter.rows else "",
+        f"{clock(left)}" if left is not None else "",
+    )

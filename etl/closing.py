@@ -1,0 +1,207 @@
+"""The closing table and what goes with it, as plain text for a person: the whole of stdout.
+
+Invariant: the text says everything that a user must know to trust or distrust the run, and nothing else; it needs no
+terminal and no colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from etl.errors import ExitStatus
+from etl.model import Coercion, Difference, Verdict
+from etl.report import Report, TableOutcome, outcomes, verdict
+from etl.units import count, duration, short_count, size
+
+_HEADINGS = ("table", "rows", "bytes", "time", "rows/s", "coerced", "rejected", "checksum", "verdict")
+_LEFT = (0, 7, 8)  # columns of words; the others are of figures and lean right
+_LONGEST_NAME = 28
+_LONGEST_VALUE = 60
+_LISTED_DIFFERENCES = 20
+
+
+def render(report: Report, width: int = 80) -> str:
+    """The whole closing text, without a trailing newline. ``width`` in characters only chooses the gaps."""
+    parts = [
+        _table(report, width),
+        _coerced(report),
+        _untranslated(report),
+        _object_differences(report),
+        *(_row_differences(outcome) for outcome in outcomes(report)),
+        _notes(report),
+        verdict_line(report),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def verdict_line(report: Report) -> str:
+    """One sentence: what was proven, and what is left to do."""
+    told = outcomes(report)
+    rows = sum(outcome.source_rows or 0 for outcome in told)
+    what = f"{_plural(len(told), 'table')}, {_plural(rows, 'row')}"
+    found = verdict(report)
+    if found is Verdict.DIFFERENT:
+        fate = "nothing was published" if report.command == "migrate" else "the target differs from the source"
+        return f"verdict: DIFFERENT: {what}; {fate}"
+    if found is Verdict.NOT_VERIFIED:
+        return f"verdict: not verified: {what}"
+    line = f"verdict: equal: {what}, every value compared"
+    if report.status is ExitStatus.UNTRANSLATED:
+        pending = sum(skipped.needs_attention for skipped in report.plan.untranslated)
+        line += f"; {_plural(pending, 'schema object')} left for you (listed above)"
+    return line
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _table(report: Report, width: int) -> str:
+    rows = [_row(outcome) for outcome in outcomes(report)]
+    total = _total(report)
+    cells = [_HEADINGS, *rows, total]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(_HEADINGS))]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= width else " "
+    rule = gap.join("─" * wide for wide in widths)
+    lines = [_line(row, widths, gap) for row in cells]
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], _wall(report)])
+
+
+def _line(row: Sequence[str], widths: Sequence[int], gap: str) -> str:
+    padded = [
+        text.ljust(wide) if place in _LEFT else text.rjust(wide)
+        for place, (text, wide) in enumerate(zip(row, widths, strict=True))
+    ]
+    return gap.join(padded).rstrip()
+
+
+def _row(outcome: TableOutcome) -> tuple[str, ...]:
+    rows, seconds = outcome.source_rows, outcome.seconds
+    checksum = outcome.verified.source_checksum[:8] if outcome.verified is not None else "-"
+    return (
+        _cut(outcome.name, _LONGEST_NAME),
+        count(rows) if rows is not None else "-",
+        size(outcome.bytes) if outcome.loaded is not None else "-",
+        duration(seconds),
+        _rate(rows or 0, _load_seconds(outcome)),
+        count(sum(coercion.count for coercion in outcome.coercions)),
+        "0",
+        checksum,
+        outcome.verdict.value,
+    )
+
+
+def _total(report: Report) -> tuple[str, ...]:
+    told = outcomes(report)
+    rows = sum(outcome.source_rows or 0 for outcome in told)
+    return (
+        "total",
+        count(rows),
+        size(sum(outcome.bytes for outcome in told)) if report.loaded else "-",
+        duration(sum(outcome.seconds for outcome in told)),
+        _rate(rows, report.phases.get("load") or sum(_load_seconds(outcome) for outcome in told)),
+        count(sum(coercion.count for outcome in told for coercion in outcome.coercions)),
+        "0",
+        "",
+        verdict(report).value,
+    )
+
+
+def _load_seconds(outcome: TableOutcome) -> float:
+    """The seconds that a rate is about: the load's, or the verification's where nothing was loaded."""
+    return outcome.loaded.seconds if outcome.loaded is not None else outcome.seconds
+
+
+def _rate(rows: int, seconds: float) -> str:
+    return short_count(rows / seconds) if seconds > 0 and rows else "-"
+
+
+def _wall(report: Report) -> str:
+    """Wall time and where it went; the tables' own times overlap, so they add up to more."""
+    phases = ", ".join(f"{name} {duration(seconds)}" for name, seconds in report.phases.items() if name != "total")
+    wall = report.phases.get("total", sum(report.phases.values()))
+    return f"wall time {duration(wall)} ({phases}); the tables' times overlap" if phases else ""
+
+
+# --- what a user should know -----------------------------------------------------------------------------------------
+
+
+def _coerced(report: Report) -> str:
+    found = [(outcome.name, coercion) for outcome in outcomes(report) for coercion in outcome.coercions]
+    if not found:
+        return ""
+    rows = [(f"{table}.{coercion.column}", coercion.rule, count(coercion.count)) for table, coercion in found]
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    lines = [
+        f"  {name.ljust(widths[0])}  {rule.ljust(widths[1])}  {number.rjust(widths[2])}{_sample(coercion)}"
+        for (name, rule, number), (_, coercion) in zip(rows, found, strict=True)
+    ]
+    return "\n".join(["coerced by rule (docs/coercion.md):", *lines])
+
+
+def _sample(coercion: Coercion) -> str:
+    if not coercion.samples:
+        return ""
+    key, before, after = coercion.samples[0]
+    return f"  {key}: {_cut(before, _LONGEST_VALUE)} → {_cut(after, _LONGEST_VALUE)}"
+
+
+def _untranslated(report: Report) -> str:
+    lines = [
+        f"  {skipped.kind} {skipped.name}: {skipped.reason}"
+        for skipped in report.plan.untranslated
+        if skipped.needs_attention
+    ]
+    return "\n".join(["not translated, needs you:", *lines]) if lines else ""
+
+
+def _object_differences(report: Report) -> str:
+    lines = [f"  {_difference(difference)}" for difference in report.differences]
+    return "\n".join(["differences in the schema:", *lines]) if lines else ""
+
+
+def _row_differences(outcome: TableOutcome) -> str:
+    verified = outcome.verified
+    if verified is None or not (verified.differences or verified.difference_counts):
+        return ""
+    counts = ", ".join(f"{count(number)} {kind}" for kind, number in verified.difference_counts.items() if number)
+    heading = f"differences in {outcome.name}: {counts or len(verified.differences)}"
+    if verified.source_rows != verified.target_rows:
+        heading += f" (source {count(verified.source_rows)} rows, target {count(verified.target_rows)})"
+    shown = verified.differences[:_LISTED_DIFFERENCES]
+    lines = [f"  {_difference(difference)}" for difference in shown]
+    rest = sum(verified.difference_counts.values()) - len(shown)
+    return "\n".join([heading, *lines, *([f"  … and {count(rest)} more"] if rest > 0 else [])])
+
+
+def _difference(difference: Difference) -> str:
+    where = difference.key if difference.column is None else f"{difference.key}  {difference.column}:"
+    storage = f"{difference.storage} " if difference.storage is not None else ""
+    told = [
+        f"{label} {_cut(value, _LONGEST_VALUE)}"
+        for label, value in (
+            (f"source {storage}".rstrip(), difference.source_value),
+            ("expected", difference.expected),
+            ("target", difference.actual),
+        )
+        if value is not None
+    ]
+    return f"{difference.kind:<9}  {where} {', '.join(told)}".rstrip()
+
+
+def _notes(report: Report) -> str:
+    return "\n".join(f"note: {note}" for note in report.notes)
+
+
+def describe_refusals(lines: Iterable[str], limit: int = 20) -> list[str]:
+    """At most ``limit`` lines, and how many were left out."""
+    listed = list(lines)
+    rest = len(listed) - limit
+    return listed if rest <= 0 else [*listed[:limit], f"… and {rest:,} more"]
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

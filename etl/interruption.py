@@ -1,0 +1,103 @@
+"""Ends a run on SIGINT or SIGTERM: cancel, clean up for five seconds at most, leave.
+
+Invariant: the first signal cancels the main task and nothing else; after it the process ends within CLEANUP_S, or at
+once on a second signal, even when the event loop stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from etl.errors import ExitStatus, InterruptedRunError
+
+CLEANUP_S = 5.0
+
+T = TypeVar("T")
+Leave = Callable[[], None]
+
+
+def run_interruptible(work: Callable[[], Coroutine[Any, Any, T]], leave: Leave | None = None) -> T:
+    """Run the coroutine that ``work`` makes, on uvloop where it is installed.
+
+    Returns its result, even where a signal came too late to stop it. Raises InterruptedRunError (status 130 or 143)
+    when a signal ended it, else whatever it raised. ``leave`` runs just before a hard exit.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_guard(work, leave))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _guard(work: Callable[[], Coroutine[Any, Any, T]], leave: Leave | None) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work())
+    received: list[signal.Signals] = []
+    timers: list[threading.Timer] = []
+
+    def stop(number: signal.Signals) -> None:
+        received.append(number)
+        _say("interrupted: cleaning up (again to leave at once)")
+        for watched in (signal.SIGINT, signal.SIGTERM):
+            # Python's own handler from here on: it also works while the loop stands still
+            loop.remove_signal_handler(watched)
+            signal.signal(watched, lambda _number, _frame: _leave_now(_status(number), leave))
+        timer = threading.Timer(CLEANUP_S, _leave_late, (_status(number), leave))
+        timer.daemon = True
+        timer.start()
+        timers.append(timer)
+        task.cancel()
+
+    for watched in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(watched, stop, watched)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        interrupted = InterruptedRunError("interrupted: the target is as before")
+        interrupted.status = _status(received[0])
+        raise interrupted from None
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for watched in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(watched)
+
+
+def _status(number: int) -> ExitStatus:
+    return ExitStatus.TERMINATED if number == signal.SIGTERM else ExitStatus.INTERRUPTED
+
+
+def _leave_late(status: ExitStatus, leave: Leave | None) -> None:
+    _say(
+        f"interrupted: cleaning up took more than {CLEANUP_S:.0f} s; nothing was published, "
+        "and the next run removes what is left in the staging schema"
+    )
+    _leave_now(status, leave)
+
+
+def _leave_now(status: ExitStatus, leave: Leave | None) -> None:
+    """End the process without any further clean-up; the terminal gets its cursor back."""
+    if leave is not None:
+        leave()
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h")
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
