@@ -6,22 +6,23 @@ that the project has set itself was missed.
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.figures import FLATNESS, HELP_S, MEGABYTE, PEAK_RSS_MB, SMALL_S, Figure, run_figures
-from benchmarks.generate import Dataset, default_folder, make_dataset
+from benchmarks.generate import Dataset, default_folder, make_dataset, scratch_folder
 from benchmarks.measure import run_measured
 from benchmarks.output import describe_machine, results_document, results_table, write_json
 from benchmarks.rivals import Rival, all_rivals
 from benchmarks.rounds import Result, run_rounds
 from benchmarks.server import Server, running_server
+from benchmarks.stages import run_stages, stages_table
 
 
 def _say(message: str) -> None:
@@ -157,6 +158,22 @@ def small(repeat: int, folder: Path, dsn: str | None, postgres: Path | None, out
     _finish(figures, out, _document(figures), check)
 
 
+@benchmarks.command()
+@_rows
+@_dirty
+@_seed
+@_folder
+@_repeat
+@_out
+def stages(rows: int, dirty: float, seed: int, folder: Path, repeat: int, out: Path | None) -> None:
+    """Run our stages alone with a null target: read, coerce, encode, each with all before it."""
+    dataset = make_dataset(folder, rows, dirty=dirty, seed=seed)
+    runs = run_stages(dataset, repeat)
+    click.echo(stages_table(runs, dataset))
+    if out:
+        write_json(out, {"format": 1, "machine": describe_machine(), "runs": [asdict(run) for run in runs]})
+
+
 @benchmarks.command("help-time")
 @_repeat
 @_out
@@ -164,8 +181,8 @@ def small(repeat: int, folder: Path, dsn: str | None, postgres: Path | None, out
 def help_time(repeat: int, out: Path | None, check: bool) -> None:
     """Time `etl --help`, after one run that may still compile bytecode."""
     command = [str(Path(sys.executable).parent / "etl"), "--help"]
-    with _scratch_log() as log:
-        usages = [run_measured(command, log=log) for _ in range(repeat + 1)][1:]
+    with scratch_folder() as folder:
+        usages = [run_measured(command, log=folder / "output.log") for _ in range(repeat + 1)][1:]
     good = [usage.wall_s for usage in usages if usage.exit_status == 0]
     figures = [Figure("etl --help", statistics.median(good) if good else None, HELP_S, "s")]
     _finish(figures, out, _document(figures), check)
@@ -201,14 +218,6 @@ def _finish(figures: Sequence[Figure], out: Path | None, document: dict[str, Any
         write_json(out, document)
     if check and not all(figure.reached for figure in figures):
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def _scratch_log() -> Iterator[Path]:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="etl-benchmark-") as folder:
-        yield Path(folder) / "output.log"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ unfinished one never carries its final name.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -55,6 +56,13 @@ def default_folder() -> Path:
     shared_memory = Path("/dev/shm")  # noqa: S108 - a measurement of a database should not be one of a disk
     writable = shared_memory.is_dir() and os.access(shared_memory, os.W_OK)
     return (shared_memory if writable else Path(tempfile.gettempdir())) / "etl-benchmarks"
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for one measurement, removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="etl-benchmark-") as folder:
+        yield Path(folder)
 
 
 def make_dataset(

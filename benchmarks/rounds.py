@@ -5,14 +5,11 @@ Invariant: a run whose rows differ from the source's has no figures, only differ
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from benchmarks.correctness import find_differences
-from benchmarks.generate import Dataset
+from benchmarks.generate import Dataset, scratch_folder
 from benchmarks.measure import Usage, run_measured
 from benchmarks.ready_files import make_ready_files
 from benchmarks.rivals import Job, MissingRivalError, Rival
@@ -82,8 +79,7 @@ def run_once(server: Server, dataset: Dataset, rival: Rival) -> Run:
     dsn = recreate_database(server, _DATABASE)
     if not rival.creates_tables:
         execute(dsn, *(table.postgres_ddl(rival.types) for table in TABLES))
-    work = Path(tempfile.mkdtemp(prefix="etl-benchmark-"))
-    try:
+    with scratch_folder() as work:
         job = Job(dataset.path, dsn, work, rival.types, ready)
         usage = run_measured(
             rival.command(job),
@@ -94,8 +90,6 @@ def run_once(server: Server, dataset: Dataset, rival: Rival) -> Run:
         if usage.exit_status != 0:
             return Run({}, usage, f"exit status {usage.exit_status}: {_last_lines(usage.output)}")
         phases = rival.phases(job, usage)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     differences = find_differences(dataset, dsn, rival.tolerance)
     failure = f"loaded something else: {'; '.join(differences[:3])}" if differences else None
     return Run(phases, usage, failure)
