@@ -187,6 +187,7 @@ class _ColumnWork:
             array = arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
         if not_null and array.null_count and not self.refused:
             self._refuse_nulls(array)
+        self.refused = sorted(self.refused, key=lambda refused: refused[0])[:REFUSAL_COUNT]
         return array
 
     def _convert_part(self, part: _Part, arrow_type: pa.DataType) -> pa.Array:
@@ -207,11 +208,12 @@ class _ColumnWork:
         """The odd cells through the specification; gives up when the page is lost anyhow."""
         values: list[TargetValue] = []
         coerced: dict[str, list[int]] = {}
+        enough = len(self.refused) + REFUSAL_COUNT  # of each part, so that the first of the column are among them
         for row, (value, storage) in zip(rows.tolist(), part.cells(rows), strict=True):
             outcome = convert_value(value, storage, self.target)
             if isinstance(outcome, Refused):
                 self.refused.append((row, value, storage, outcome))
-                if len(self.refused) >= REFUSAL_COUNT:
+                if len(self.refused) >= enough:
                     break
                 continue
             values.append(outcome.value)
