@@ -192,11 +192,11 @@ def _notes(report: Report) -> str:
     return "\n".join(f"note: {note}" for note in report.notes)
 
 
-def describe_refusals(lines: Iterable[str], limit: int = 20) -> list[str]:
+def listed(lines: Iterable[str], limit: int = 20) -> list[str]:
     """At most ``limit`` lines, and how many were left out."""
-    listed = list(lines)
-    rest = len(listed) - limit
-    return listed if rest <= 0 else [*listed[:limit], f"… and {rest:,} more"]
+    every = list(lines)
+    rest = len(every) - limit
+    return every if rest <= 0 else [*every[:limit], f"… and {rest:,} more"]
 
 
 def _plural(number: int, noun: str) -> str:

@@ -1,0 +1,140 @@
+"""What the commands do: from click's values to a run, its report and its exit status.
+
+Invariant: whatever fails, the server that was started for the run is stopped and the failure is told in one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from etl.console import deliver, run_job, say, tell_failure
+from etl.errors import ExitStatus, InterruptedRunError, UsageError
+from etl.invocation import TargetChoice, check_reports, find_source, find_target, make_options
+
+Flags = Mapping[str, Any]
+
+
+def run_migrate(ctx: click.Context, flags: Flags) -> int:
+    """``etl migrate``."""
+    return _bounded(flags, lambda: _migrate(ctx, flags))
+
+
+def run_verify(ctx: click.Context, flags: Flags) -> int:
+    """``etl verify``."""
+    return _bounded(flags, lambda: _verify(ctx, flags))
+
+
+def run_demo(ctx: click.Context, flags: Flags) -> int:
+    """``etl demo``."""
+    from etl.demo import demonstrate, stop_demo
+
+    directory = Path(flags["dir"])
+    if flags["stop"]:
+        return _bounded(flags, lambda: stop_demo(directory))
+    return _bounded(
+        flags, lambda: demonstrate(directory, flags["rows"], flags["progress"], check_reports(flags["report"]))
+    )
+
+
+def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
+    from etl.pipeline import migrate
+
+    reports = check_reports(flags["report"])
+    source = find_source(flags["source"])
+    if flags["embedded"] is None:
+        if flags["keep_running"]:
+            raise UsageError("--keep-running: there is no embedded PostgreSQL to keep", "add --embedded DIR")
+        choice = _target(ctx, flags)
+        if not flags["dry_run"]:
+            _confirm(choice, source, flags["yes"])
+        options = make_options(source, choice.dsn, flags)
+        return deliver(run_job(migrate, options, flags["progress"]), options, reports)
+    if flags["target"] is not None and ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE:
+        raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
+    with _embedded(Path(flags["embedded"]), flags["keep_running"]) as (dsn, leave):
+        options = make_options(source, dsn, flags)
+        return deliver(run_job(migrate, options, flags["progress"], leave), options, reports)
+
+
+def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
+    from etl.pipeline import verify
+
+    reports = check_reports(flags["report"])
+    options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
+    return deliver(run_job(verify, options, flags["progress"]), options, reports)
+
+
+def _target(ctx: click.Context, flags: Flags) -> TargetChoice:
+    choice = find_target(flags["target"], ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE)
+    if flags["ask_password"]:
+        os.environ["PGPASSWORD"] = click.prompt(f"password for {choice.shown}", hide_input=True, err=True)
+    return choice
+
+
+def _confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
+    """A target that nobody typed is used only when somebody says so."""
+    if choice.origin == "TARGET" or yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"the target comes from {choice.origin} ({choice.shown}), and nobody can be asked",
+            "add --yes to use it, or give TARGET on the command line",
+        )
+    question = f"migrate {source} into {choice.shown} (from {choice.origin})?"
+    if not click.confirm(question, err=True):
+        raise UsageError("not confirmed; nothing was done", "give TARGET on the command line")
+
+
+@contextmanager
+def _embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The DSN of an embedded server, and what to do when the process has to leave at once."""
+    from etl.embedded import embedded_server, stop_command, stop_server
+
+    with embedded_server(directory, keep_running) as server:
+        keep = keep_running or server.was_running
+
+        def leave() -> None:
+            if not keep:
+                stop_server(server.directory, timeout_s=0)
+
+        say(f"embedded PostgreSQL: {server.dsn}")
+        yield server.dsn, leave
+    if keep:
+        say(f"embedded PostgreSQL keeps running: {server.dsn}")
+        say(f"  psql: {server.psql_command}")
+        say(f"  stop: {stop_command(server.directory)}")
+
+
+def _bounded(flags: Flags, work: Callable[[], int]) -> int:
+    """The error boundary of every command."""
+    logging.basicConfig(
+        level=flags["log_level"].upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without UTF-8 still gets a table
+    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminate)
+    dsns = [flags.get("target") or "", os.environ.get("DATABASE_URL", "")]
+    try:
+        return int(work())
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, (click.ClickException, click.Abort)):
+            raise
+        return tell_failure(error, dsns, flags["debug"])
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM while no event loop runs: unwind, so that what was started is stopped."""
+    interrupted = InterruptedRunError("terminated")
+    interrupted.status = ExitStatus.TERMINATED
+    raise interrupted

@@ -1,0 +1,113 @@
+"""Runs a command for the shell: progress on stderr, the report on stdout, one line and a hint for every failure.
+
+Invariant: a failure prints exactly one `error:` line, no traceback without --debug, and never a password.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from etl.closing import listed, render
+from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedValueError
+from etl.interruption import Leave, run_interruptible
+from etl.model import Refusal
+from etl.options import Options
+from etl.progress import Progress, open_progress
+from etl.redaction import redact
+from etl.report import Report, write_json
+
+Job = Callable[[Options, Progress], Coroutine[Any, Any, Report]]
+
+
+def run_job(job: Job, options: Options, progress_kind: str, leave: Leave | None = None) -> Report:
+    """Run the pipeline's ``migrate`` or ``verify`` with progress and signals; returns its report with the wall time."""
+    started = time.monotonic()
+    with open_progress(progress_kind, sys.stderr) as progress:
+        report = run_interruptible(lambda: job(options, progress), leave)
+    return replace(report, phases={**report.phases, "total": time.monotonic() - started})
+
+
+def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStatus:
+    """Print the report, write the JSON files, say on stderr what is left to do; returns the exit status."""
+    write_out(describe_plan(report) if options.dry_run else render(report, shutil.get_terminal_size().columns))
+    for path in paths:
+        try:
+            write_json(report, path)
+        except EtlError as error:  # the data are where they belong: this is no failure of the run
+            say(f"warning: {error.message}")
+    if report.status is ExitStatus.DIFFERENT:
+        kept = "; nothing was published" if report.command == "migrate" else ""
+        say(f"error: {report.source}: the target does not hold what the source holds{kept}")
+        say("hint: the differences are in the report on stdout; --report FILE.json keeps it")
+    elif report.status is ExitStatus.UNTRANSLATED:
+        say("hint: --accept-untranslated, once you have dealt with the objects listed as not translated (status 5)")
+    return report.status
+
+
+def describe_plan(report: Report) -> str:
+    """What a dry run prints: the plan, as the pipeline describes it."""
+    return "\n\n".join(report.notes)
+
+
+def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
+    """Say on stderr what went wrong; returns the exit status."""
+    if debug:
+        trace = "".join(traceback.format_exception(error))
+        say(redact(trace.rstrip(), dsns))
+    found = _find_cause(error)
+    if isinstance(found, InterruptedRunError):
+        say(found.message)
+        return int(found.status)
+    if isinstance(found, KeyboardInterrupt):
+        say("interrupted")
+        return int(ExitStatus.INTERRUPTED)
+    if isinstance(found, EtlError):
+        say(redact(f"error: {_one_line(found.message)}", dsns))
+        if isinstance(found, RefusedValueError):
+            for line in listed([_refusal_line(refusal) for refusal in found.refusals[1:]]):
+                say(redact(f"  {line}", dsns))
+        if found.hint:
+            say(redact(f"hint: {_one_line(found.hint)}", dsns))
+        return int(found.status)
+    say(redact(f"error: internal error: {type(found).__name__}: {_one_line(str(found))}", dsns))
+    say("hint: run it again with --debug and send us what it prints, with the output of etl --version")
+    return int(ExitStatus.FAILED)
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def write_out(text: str) -> None:
+    """The report, on stdout; a reader that went away (``| head``) is nobody's error."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains while it exits
+
+
+def _refusal_line(refusal: Refusal) -> str:
+    return f"{refusal.table}.{refusal.column} ({refusal.key}): {_one_line(refusal.reason)}"
+
+
+def _find_cause(error: BaseException) -> BaseException:
+    """Of a group the first failure that a user can act on, else the first one of all."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_find_cause(part) for part in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, EtlError)), leaves[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
