@@ -11,9 +11,6 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    pass
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from click.core import ParameterSource
 from etl.console import deliver, run_job, say, tell_failure
 from etl.errors import ExitStatus, InterruptedRunError, UsageError
 from etl.invocation import TargetChoice, check_reports, find_source, find_target, make_options
+from etl.options import Options
 
 Flags = Mapping[str, Any]
 
@@ -48,8 +49,6 @@ def run_demo(ctx: click.Context, flags: Flags) -> int:
 
 
 def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
-    from etl.pipeline import migrate
-
     reports = check_reports(flags["report"])
     source = find_source(flags["source"])
     if flags["embedded"] is None:
@@ -58,20 +57,26 @@ def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
         choice = _target(ctx, flags)
         if not flags["dry_run"]:
             _confirm(choice, source, flags["yes"])
-        options = make_options(source, choice.dsn, flags)
-        return deliver(run_job(migrate, options, flags["progress"]), options, reports)
+        return _run_migration(make_options(source, choice.dsn, flags), flags, reports)
     if flags["target"] is not None and ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE:
         raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
     with _embedded(Path(flags["embedded"]), flags["keep_running"]) as (dsn, leave):
-        options = make_options(source, dsn, flags)
-        return deliver(run_job(migrate, options, flags["progress"], leave), options, reports)
+        return _run_migration(make_options(source, dsn, flags), flags, reports, leave)
+
+
+def _run_migration(
+    options: Options, flags: Flags, reports: Sequence[Path], leave: Callable[[], None] | None = None
+) -> ExitStatus:
+    from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
+
+    return deliver(run_job(migrate, options, flags["progress"], leave), options, reports)
 
 
 def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
-    from etl.pipeline import verify
-
     reports = check_reports(flags["report"])
     options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
+    from etl.pipeline import verify
+
     return deliver(run_job(verify, options, flags["progress"]), options, reports)
 
 
