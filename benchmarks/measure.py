@@ -29,6 +29,7 @@ class Usage:
     wall_s: float
     client_cpu_s: float  # user and system, the process and its waited-for descendants
     server_cpu_s: float | None  # the postmaster's whole tree; None for a server that we did not start
+    foreign_cpu_s: float  # what the rest of the machine used meanwhile: a disturbed run is not a measurement
     tree_rss: int  # peak of the sum over the process tree; shared pages count once for each process
     largest_rss: int  # peak of the largest single process
     output: str  # stdout and stderr, one after the other
@@ -44,6 +45,7 @@ def run_measured(
 ) -> Usage:
     """Runs the command to its end; a run that takes longer than ``timeout_s`` is killed and counts as failed."""
     server_before = _server_cpu_s(server_process_id)
+    machine_before = _machine_cpu_s()
     with log.open("wb") as stream:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -60,12 +62,16 @@ def run_measured(
         wall_s = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     time.sleep(_SETTLE_S)  # the postmaster has yet to wait for the backends that just ended
+    client_cpu_s = used.ru_utime + used.ru_stime
     server_after = _server_cpu_s(server_process_id)
+    machine_cpu_s = _machine_cpu_s() - machine_before
+    server_cpu_s = None if server_before is None or server_after is None else server_after - server_before
     return Usage(
         exit_status=process.returncode,
         wall_s=wall_s,
-        client_cpu_s=used.ru_utime + used.ru_stime,
-        server_cpu_s=None if server_before is None or server_after is None else server_after - server_before,
+        client_cpu_s=client_cpu_s,
+        server_cpu_s=server_cpu_s,
+        foreign_cpu_s=max(0.0, machine_cpu_s - client_cpu_s - (server_cpu_s or 0.0)),
         tree_rss=max(sampler.peak_bytes, sampler.largest_bytes),
         largest_rss=sampler.largest_bytes,
         output=log.read_text(errors="replace"),
@@ -86,6 +92,12 @@ def _server_cpu_s(process_id: int | None) -> float | None:
             continue
         total += times.user + times.system
     return float(total)
+
+
+def _machine_cpu_s() -> float:
+    """All CPU used on this machine since it started; time stolen by its host counts as used."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 class _MemorySampler:

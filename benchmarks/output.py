@@ -31,6 +31,7 @@ _HEADINGS = (
     "MB/s",
     "client CPU",
     "server CPU",
+    "others' CPU",
     "RSS MB",
     "verify s",
     "load ×",
@@ -116,6 +117,7 @@ def _run_document(run: Run) -> dict[str, Any]:
         "wall_s": usage.wall_s,
         "client_cpu_s": usage.client_cpu_s,
         "server_cpu_s": usage.server_cpu_s,
+        "foreign_cpu_s": usage.foreign_cpu_s,
         "tree_rss_bytes": usage.tree_rss,
         "largest_rss_bytes": usage.largest_rss,
     }
@@ -138,6 +140,7 @@ def _line(results: Mapping[str, Result], result: Result, dataset: Dataset, base:
         f"{dataset.source_bytes / MEGABYTE / median:.0f}",
         f"{statistics.median(run.usage.client_cpu_s for run in runs):.2f}",
         _server_cpu(runs),
+        f"{statistics.median(run.usage.foreign_cpu_s for run in runs):.2f}",
         f"{max(run.usage.tree_rss for run in runs) / MEGABYTE:.0f}",
         f"{statistics.median(verify):.2f}" if verify else "",
         _ratio(results, result.rival.name, "load", base),

@@ -22,7 +22,9 @@ from benchmarks.rounds import Result, Run
 from benchmarks.schema import TABLES, TypeSet, total_rows, total_values
 
 ROWS = 3_000
-USAGE = Usage(0, wall_s=2.0, client_cpu_s=1.0, server_cpu_s=1.0, tree_rss=1, largest_rss=1, output="")
+USAGE = Usage(
+    0, wall_s=2.0, client_cpu_s=1.0, server_cpu_s=1.0, foreign_cpu_s=0.0, tree_rss=1, largest_rss=1, output=""
+)
 
 
 @contextlib.contextmanager
