@@ -1,0 +1,185 @@
+"""Render a plan's DDL: SQLAlchemy objects in, PostgreSQL statements out. The only module that imports SQLAlchemy.
+
+Invariant: every statement names its schema, so that no search_path decides where something is built; a percent sign
+or a colon in a name or a default arrives as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnClause,
+    Date,
+    DateTime,
+    Double,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    Uuid,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy.sql import quoted_name
+from sqlalchemy.types import TypeEngine
+
+from etl.errors import PlanError
+from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
+from etl.transform.names import quote
+
+__all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "quote"]
+
+# asyncpg's parameters are $1, so that this dialect doubles no percent sign
+DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+Factory = Callable[[PgType, str | None], TypeEngine[Any]]
+TYPES: Mapping[str, Factory] = {
+    "smallint": lambda _, __: SmallInteger(),
+    "integer": lambda _, __: Integer(),
+    "bigint": lambda _, __: BigInteger(),
+    "real": lambda _, __: postgresql.REAL(),
+    "double precision": lambda _, __: Double(),
+    "numeric": lambda type_, _: Numeric(type_.precision, type_.scale),
+    "boolean": lambda _, __: Boolean(),
+    "date": lambda _, __: Date(),
+    "timestamp": lambda _, __: DateTime(timezone=False),
+    "timestamptz": lambda _, __: DateTime(timezone=True),
+    "time": lambda _, __: Time(timezone=False),
+    "text": lambda _, collation: Text(collation=collation),
+    "varchar": lambda type_, collation: postgresql.VARCHAR(type_.length, collation=collation),
+    "char": lambda type_, collation: postgresql.CHAR(type_.length, collation=collation),
+    "json": lambda _, __: postgresql.JSON(),
+    "jsonb": lambda _, __: postgresql.JSONB(),
+    "uuid": lambda _, __: Uuid(),
+    "bytea": lambda _, __: LargeBinary(),
+}
+
+
+def create_tables(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """One CREATE TABLE a table: columns, NOT NULL, defaults, identity, collations; no keys, so that loading is fast."""
+    metadata = MetaData()
+    return tuple(
+        Statement("table", table.name, table.name, _render(CreateTable(_table(table, schema, metadata))))
+        for table in sorted(plan.tables, key=_before_its_namesakes)
+    )
+
+
+def create_keys(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """Primary keys, UNIQUE constraints and CHECKs, for loaded tables."""
+    return tuple(
+        _add(table, constraint, _table(table, schema, MetaData()))
+        for table in plan.tables
+        for constraint in _constraints(table)
+    )
+
+
+def create_indexes(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """Every index that is no constraint."""
+    return tuple(
+        Statement("index", index.name, table.name, _index(table, index, schema))
+        for table in plan.tables
+        for index in table.indexes
+        if not index.constraint
+    )
+
+
+def create_foreign_keys(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """Foreign keys, all inside ``schema``; they need the keys of their parents."""
+    metadata = MetaData()
+    built = {table.name: _table(table, schema, metadata) for table in plan.tables}
+    return tuple(
+        _add(table, _foreign_key(key, built[key.parent]), built[table.name])
+        for table in plan.tables
+        for key in table.foreign_keys
+    )
+
+
+def _table(plan: TablePlan, schema: str, metadata: MetaData) -> Table:
+    return Table(_name(plan.name), metadata, *(_column(column) for column in plan.columns), schema=_name(schema))
+
+
+def _name(name: str) -> quoted_name:
+    """Every name is quoted: no list of reserved words has to be complete."""
+    return quoted_name(name, quote=True)
+
+
+def _column(plan: ColumnPlan) -> Column[Any]:
+    identity = (Identity(always=False),) if plan.identity else ()
+    default = None if plan.default is None else _sql(plan.default)
+    return Column(_name(plan.name), _type(plan), *identity, nullable=not plan.not_null, server_default=default)
+
+
+def _sql(text: str) -> ColumnClause[Any]:
+    """SQL as it is: `text()` would read :word in it as a parameter."""
+    return literal_column(text)
+
+
+def _type(plan: ColumnPlan) -> TypeEngine[Any]:
+    factory = TYPES.get(plan.type.name)
+    if factory is None:
+        raise PlanError(f"{plan.name}: there is no type {plan.type}", f"one of: {', '.join(sorted(TYPES))}")
+    return factory(plan.type, plan.collation)
+
+
+def _constraints(table: TablePlan) -> Iterator[Constraint]:
+    if table.primary_key:
+        yield PrimaryKeyConstraint(*table.primary_key, name=_name(table.primary_key_name or f"{table.name}_pkey"))
+    for index in table.indexes:
+        if index.constraint:
+            yield UniqueConstraint(*map(_unquoted, index.terms), name=_name(index.name))
+    for check in table.checks:
+        yield CheckConstraint(_sql(check.condition), name=_name(check.name))
+
+
+def _add(plan: TablePlan, constraint: Constraint, table: Table) -> Statement:
+    table.append_constraint(constraint)
+    return Statement("constraint", str(constraint.name), plan.name, _render(AddConstraint(constraint)))
+
+
+def _index(table: TablePlan, plan: IndexPlan, schema: str) -> str:
+    where: dict[str, Any] = {} if plan.predicate is None else {"postgresql_where": _sql(plan.predicate)}
+    index = Index(_name(plan.name), *map(_sql, plan.terms), unique=plan.unique, **where)
+    _table(table, schema, MetaData()).append_constraint(index)
+    return _render(CreateIndex(index))
+
+
+def _foreign_key(key: ForeignKeyPlan, parent: Table) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        key.columns,
+        [parent.columns[name] for name in key.parent_columns],
+        name=_name(key.name),
+        onupdate=None if key.on_update == "NO ACTION" else key.on_update,
+        ondelete=None if key.on_delete == "NO ACTION" else key.on_delete,
+        deferrable=key.deferrable or None,
+        initially="DEFERRED" if key.initially_deferred else None,
+    )
+
+
+def _before_its_namesakes(table: TablePlan) -> tuple[bool, int]:
+    """Tables called ``…_seq`` first, the longest first of all: an identity's sequence then evades their names."""
+    return not table.name.endswith("_seq"), -len(table.name) if table.name.endswith("_seq") else 0
+
+
+def _unquoted(term: str) -> str:
+    """The column that a UNIQUE constraint's term names."""
+    return term[1:-1].replace('""', '"')
+
+
+def _render(element: ExecutableDDLElement) -> str:
+    return str(element.compile(dialect=DIALECT)).strip()

@@ -1,0 +1,80 @@
+"""Say in plain text what a plan will do, for ``--dry-run``: every table, column, key, and all that needs the user.
+
+Invariant: everything in the plan is said, nothing is said that the plan does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, Plan, SkippedObject, TablePlan
+
+
+def describe(plan: Plan) -> str:
+    """The plan as lines of text; no newline at the end."""
+    return "\n".join(_lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    tables = f"{len(plan.tables)} table{'' if len(plan.tables) == 1 else 's'}"
+    yield f"{tables} to create in schema {plan.schema} (naive times are {plan.timezone})"
+    for table in plan.tables:
+        yield ""
+        yield from _table(table)
+    attention = [thing for thing in plan.untranslated if thing.needs_attention]
+    left = [thing for thing in plan.untranslated if not thing.needs_attention]
+    for title, things in (("not translated, needs you:", attention), ("left behind, nobody misses it:", left)):
+        if things:
+            yield ""
+            yield title
+            yield from (f"  {_skipped(thing)}" for thing in things)
+    if plan.notes:
+        yield ""
+        yield "notes:"
+        yield from (f"  {note}" for note in plan.notes)
+
+
+def _table(table: TablePlan) -> Iterator[str]:
+    renamed = f" (from {table.source.name})" if table.source.name != table.name else ""
+    rows = f", about {table.source.rows_estimate:,} rows" if table.source.rows_estimate else ""
+    yield f"create table {table.name}{renamed}{rows}"
+    names = max(len(column.name) for column in table.columns)
+    declared = max(len(column.source.declared or "no type") for column in table.columns)
+    for column in table.columns:
+        before = column.source.declared or "no type"
+        yield f"  {column.name:<{names}}  {before:<{declared}}  →  {_column(column)}"
+    if table.primary_key:
+        yield f"  primary key {table.primary_key_name} ({', '.join(table.primary_key)})"
+    yield from (f"  {_index(index)}" for index in table.indexes)
+    yield from (f"  check {check.name} ({check.condition})" for check in table.checks)
+    yield from (f"  {_foreign_key(key)}" for key in table.foreign_keys)
+
+
+def _column(column: ColumnPlan) -> str:
+    parts = [str(column.type)]
+    if column.identity:
+        parts.append("identity")
+    if column.collation:
+        parts.append(f'collate "{column.collation}"')
+    if column.not_null and not column.identity:
+        parts.append("not null")
+    if column.default is not None:
+        parts.append(f"default {column.default}")
+    note = f"  ({column.note})" if column.note else ""
+    return " ".join(parts) + note
+
+
+def _index(index: IndexPlan) -> str:
+    kind = "unique constraint" if index.constraint else "unique index" if index.unique else "index"
+    predicate = f" where {index.predicate}" if index.predicate else ""
+    return f"{kind} {index.name} ({', '.join(index.terms)}){predicate}"
+
+
+def _foreign_key(key: ForeignKeyPlan) -> str:
+    return f"foreign key {key.name} ({', '.join(key.columns)}) → {key.parent} ({', '.join(key.parent_columns)})"
+
+
+def _skipped(thing: SkippedObject) -> str:
+    sql = " ".join(thing.sql.split())
+    shown = f": {sql}" if sql else ""
+    return f"{thing.kind} {thing.name}: {thing.reason}{shown if len(shown) <= 120 else shown[:117] + '…'}"

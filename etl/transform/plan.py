@@ -1,0 +1,290 @@
+"""Decide what the target shall be: every table, column, type, key, index, constraint and default.
+
+Invariant: nothing of the source is dropped silently. What has no translation is in ``Plan.untranslated`` with its SQL
+and the reason; what changed its name or nature is in ``Plan.notes`` or in its column's note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from etl.errors import PlanError
+from etl.model import (
+    CheckPlan,
+    ColumnPlan,
+    ForeignKeyPlan,
+    Plan,
+    SkippedObject,
+    SourceCatalog,
+    SourceColumn,
+    SourceTable,
+    StorageClass,
+    TablePlan,
+)
+from etl.options import Options
+from etl.transform.casts import parse_casts, require_matches
+from etl.transform.column_types import (
+    Census,
+    References,
+    Types,
+    choose_types,
+    is_never_null,
+    undecided_columns,
+)
+from etl.transform.defaults import translate_default
+from etl.transform.definition import Deferral, TableDefinition, read_table_definition
+from etl.transform.expressions import Scope, ScopeColumn, translate_condition
+from etl.transform.indexes import IndexPlanner
+from etl.transform.names import Namespace, column_names, quote
+from etl.transform.references import Reference, resolve_references
+from etl.transform.selection import select_tables
+from etl.transform.syntax import Untranslatable
+from etl.transform.tokens import UnreadableDefinition
+from etl.transform.types import INTEGER_TYPES, TEXT_TYPES
+
+__all__ = ["plan_tables", "select_tables", "undecided_columns"]
+
+MAX_COLUMNS = 1_600  # MaxHeapAttributeNumber
+SAME_AS_NONE = frozenset({"ON CONFLICT ABORT"})  # what SQLite does without a clause
+
+
+def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Plan:
+    """The whole plan. ``census`` answers ``undecided_columns``.
+
+    Raises UsageError for casts that make no sense, PlanError for what no PostgreSQL table can hold.
+    """
+    casts = parse_casts(options.casts)
+    require_matches(casts, catalog)
+    references = resolve_references(catalog)
+    types = choose_types(catalog, census, casts, references)
+    relations = Namespace()
+    target_names = {table.name: relations.take(table.name) for table in catalog.tables}
+    # names that the user chose come before those that are derived
+    index_names = {
+        index.name: relations.take(index.name)
+        for table in catalog.tables
+        for index in table.indexes
+        if index.origin == "c"
+    }
+    planners = [
+        TablePlanner(table, target_names[table.name], types, census, references, relations, index_names)
+        for table in catalog.tables
+    ]
+    tables = {planner.table.name: planner.plan() for planner in planners}
+    tables = {planner.table.name: planner.with_foreign_keys(tables) for planner in planners}
+    return Plan(
+        schema=options.target_schema,
+        tables=tuple(tables.values()),
+        untranslated=(*(thing for planner in planners for thing in planner.untranslated), *catalog.skipped),
+        notes=tuple(note for planner in planners for note in planner.notes),
+        timezone=options.timezone,
+    )
+
+
+@dataclass
+class TablePlanner:
+    """Plans one table; gathers what has no translation and what changed on the way."""
+
+    table: SourceTable
+    name: str
+    types: Types
+    census: Census
+    references: References
+    relations: Namespace
+    index_names: Mapping[str, str]
+    untranslated: list[SkippedObject] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.table.columns) > MAX_COLUMNS:
+            raise PlanError(
+                f"{self.table.name}: {len(self.table.columns)} columns are more than the {MAX_COLUMNS} of PostgreSQL",
+                f"leave it out with --exclude {self.table.name}, or split it in the source",
+            )
+        self.definition = self._read_definition()
+        if self.name != self.table.name:
+            self.notes.append(f"{self.table.name}: the table is called {self.name}, PostgreSQL allows 63 bytes")
+
+    def plan(self) -> TablePlan:
+        """The table without its foreign keys, which need the other tables' keys."""
+        columns = self._columns()
+        by_name = {column.source.name: column for column in columns}
+        self.scope = self._scope(columns)
+        keys = IndexPlanner(
+            self.table,
+            self.name,
+            by_name,
+            self.scope,
+            self.definition,
+            self.relations,
+            self.index_names,
+            self._null_keys(),
+        ).plan()
+        self.untranslated += keys.untranslated
+        self.notes += keys.notes
+        self.constraints = Namespace(index.name for index in keys.indexes if index.constraint)
+        self.constraints.taken |= {keys.primary_key_name} if keys.primary_key_name else set()
+        self.planned = TablePlan(
+            source=self.table,
+            name=self.name,
+            columns=columns,
+            primary_key=keys.primary_key,
+            primary_key_name=keys.primary_key_name,
+            indexes=tuple(keys.indexes),
+            checks=self._checks(),
+        )
+        self._list_what_has_no_counterpart()
+        return self.planned
+
+    def with_foreign_keys(self, tables: Mapping[str, TablePlan]) -> TablePlan:
+        """The planned table with its foreign keys, once the keys of all ``tables`` are known."""
+        listed = self.references[self.table.name]
+        deferrals = self.definition.foreign_keys
+        if len(deferrals) != len(listed):
+            deferrals = [Deferral()] * len(listed)
+        planned = (self._foreign_key(*pair, tables) for pair in zip(listed, deferrals, strict=True))
+        return replace(self.planned, foreign_keys=tuple(key for key in planned if key is not None))
+
+    # --- columns ---------------------------------------------------------------------------------------------------
+
+    def _columns(self) -> tuple[ColumnPlan, ...]:
+        keyed = self._keyed_columns()
+        names = column_names(column.name for column in self.table.columns)
+        return tuple(
+            self._column(column, name, column.name in keyed)
+            for column, name in zip(self.table.columns, names, strict=True)
+        )
+
+    def _column(self, column: SourceColumn, name: str, keyed: bool) -> ColumnPlan:
+        decision = self.types[self.table.name, column.name]
+        identity = column.name == self.table.rowid_alias and decision.type.name in INTEGER_TYPES
+        in_primary_key = column.key_position > 0 and not self._null_keys()
+        plan = ColumnPlan(
+            source=column,
+            name=name,
+            type=decision.type,
+            not_null=in_primary_key or is_never_null(self.table, column),
+            identity=identity,
+            collation="C" if keyed and decision.type.name in TEXT_TYPES else None,
+            note=decision.note,
+        )
+        if name != column.name:
+            self.notes.append(f"{self.table.name}: the column {column.name!r} is called {name!r}")
+        if column.default is None or identity or column.generated:
+            return plan
+        try:
+            return replace(plan, default=translate_default(column.default, plan.type))
+        except Untranslatable as reason:
+            self._skip("default", column.default, str(reason), column.name)
+            return plan
+
+    def _keyed_columns(self) -> set[str]:
+        """Columns of keys, indexes and foreign keys: as text they are compared by bytes, as in SQLite."""
+        keyed = set(self.table.primary_key)
+        keyed |= {term.column for index in self.table.indexes for term in index.terms if term.column is not None}
+        keyed |= {name for reference in self.references[self.table.name] for name in reference.source.columns}
+        return keyed
+
+    def _null_keys(self) -> frozenset[str]:
+        return frozenset(
+            name
+            for name in self.table.primary_key
+            if StorageClass.NULL in self.census.get((self.table.name, name), frozenset())
+        )
+
+    # --- constraints -----------------------------------------------------------------------------------------------
+
+    def _scope(self, columns: Sequence[ColumnPlan]) -> Scope:
+        collations = {name.lower(): collation for name, collation in self.definition.collations.items()}
+        return {
+            column.source.name.lower(): ScopeColumn(
+                column.name,
+                column.type,
+                column.source.affinity,
+                collations.get(column.source.name.lower(), "BINARY"),
+            )
+            for column in columns
+        }
+
+    def _checks(self) -> tuple[CheckPlan, ...]:
+        checks = []
+        for check in self.definition.checks:
+            try:
+                condition = translate_condition(check.sql, self.scope)
+            except Untranslatable as reason:
+                self._skip("check", f"CHECK ({check.sql})", str(reason), check.column)
+                continue
+            derived = "_".join(part for part in (self.name, check.column, "check") if part)
+            checks.append(CheckPlan(self.constraints.take(check.name or derived), condition))
+        return tuple(checks)
+
+    def _foreign_key(
+        self, reference: Reference, deferral: Deferral, tables: Mapping[str, TablePlan]
+    ) -> ForeignKeyPlan | None:
+        parent = tables[reference.parent.name] if reference.parent else None
+        problem = reference.problem or self._key_problem(reference, parent)
+        key = reference.source
+        if parent is None or problem:
+            to = f"({', '.join(key.parent_columns)})" if key.parent_columns else ""
+            sql = f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.parent}{to}"
+            self._skip("foreign key", sql, problem or "its parent table is missing", ", ".join(key.columns))
+            return None
+        columns = tuple(self._target_column(self.planned, name).name for name in key.columns)
+        return ForeignKeyPlan(
+            name=self.constraints.take(deferral.name or "_".join((self.name, *columns, "fkey"))),
+            columns=columns,
+            parent=parent.name,
+            parent_columns=tuple(self._target_column(parent, name).name for name in reference.parent_columns),
+            on_update=key.on_update,
+            on_delete=key.on_delete,
+            deferrable=deferral.deferrable,
+            initially_deferred=deferral.initially_deferred,
+        )
+
+    def _key_problem(self, reference: Reference, parent: TablePlan | None) -> str | None:
+        """Why PostgreSQL would refuse the foreign key although SQLite has it."""
+        if parent is None:
+            return None
+        for child_name, parent_name in zip(reference.source.columns, reference.parent_columns, strict=True):
+            child, to = self._target_column(self.planned, child_name), self._target_column(parent, parent_name)
+            kinds = {child.type.name, to.type.name}
+            if len(kinds) > 1 and not (kinds <= INTEGER_TYPES or kinds <= TEXT_TYPES):
+                return f"{child.type} does not compare with {parent.name}.{to.name}, which is {to.type}"
+        wanted = {self._target_column(parent, name).name for name in reference.parent_columns}
+        keys = [{quote(name) for name in parent.primary_key}]
+        keys += [set(index.terms) for index in parent.indexes if index.unique and index.predicate is None]
+        has_key = set(map(quote, wanted)) in keys
+        return None if has_key else f"its parent key in {parent.name} is not created"
+
+    def _target_column(self, table: TablePlan, source_name: str) -> ColumnPlan:
+        return next(column for column in table.columns if column.source.name == source_name)
+
+    # --- what is only listed ---------------------------------------------------------------------------------------
+
+    def _read_definition(self) -> TableDefinition:
+        try:
+            return read_table_definition(self.table.sql)
+        except UnreadableDefinition as reason:
+            why = f"could not be read for CHECK, COLLATE, ON CONFLICT and DEFERRABLE: {reason}"
+            self._skip("table text", self.table.sql, why)
+            return TableDefinition()
+
+    def _list_what_has_no_counterpart(self) -> None:
+        types = {column.source.name: column.type.name for column in self.planned.columns}
+        for column, collation in self.definition.collations.items():
+            if collation != "BINARY" and types.get(column) in TEXT_TYPES:
+                why = "comparisons with = and ORDER BY see the bytes in PostgreSQL"
+                if collation == "NOCASE":
+                    why = "comparisons with = and ORDER BY are case-sensitive in PostgreSQL"
+                self._skip("collation", f"COLLATE {collation}", why, column)
+        for generated in (column.name for column in self.table.columns if column.generated):
+            sql = f"GENERATED ALWAYS AS ({self.definition.generated.get(generated, '…')})"
+            self._skip("generated column", sql, "the column holds the values of today as plain data", generated)
+        for place, clause in self.definition.conflicts:
+            if clause not in SAME_AS_NONE:
+                self._skip("conflict clause", clause, "PostgreSQL has it in INSERT … ON CONFLICT only", place)
+
+    def _skip(self, kind: str, sql: str, reason: str, column: str | None = None) -> None:
+        name = f"{self.table.name}.{column}" if column else self.table.name
+        self.untranslated.append(SkippedObject(kind, name, sql, reason, table=self.table.name))
