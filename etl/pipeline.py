@@ -56,9 +56,11 @@ from etl.report import Sequence as SequenceState
 from etl.tasks import to_the_end, together
 from etl.threads import in_thread
 from etl.transform import ddl
+from etl.transform.column_types import undecided_columns
 from etl.transform.columns import coerce_page
 from etl.transform.describe import describe
-from etl.transform.plan import plan_tables, select_tables, undecided_columns
+from etl.transform.plan import plan_tables
+from etl.transform.selection import select_tables
 from etl.transform.tally import Tally
 from etl.verify.compare import verify_table
 from etl.verify.objects import compare_objects, read_columns
