@@ -1,0 +1,211 @@
+"""Compares one table of both sides, every row and every column: equal bytes are equal rows.
+
+Invariant: the verdict depends on the multiset of rows alone. Load order makes it fast (a batch of the source against
+as many bytes of the target's stream); rows that do not line up are matched by digest, in flat memory, in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from typing import ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pyarrow as pa
+
+from etl.errors import SourceError
+from etl.model import Difference, TablePlan, Verdict, VerifiedTable
+from etl.verify.equivalents import UTC_SETTING, Setting
+from etl.verify.findings import describe_findings
+from etl.verify.multiset import Unmatched
+from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, match_documents, row_bytes, row_list, walk_rows
+from etl.verify.source import Connection, SourceTableReader
+from etl.verify.tally import Tally
+from etl.verify.target import CopyStream, reading_transaction, select_rows
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+REPORTED_DIFFERENCES = 20
+TAIL_BYTES = 1 << 20  # how much of a target that is longer than the source is walked at once
+
+
+async def verify_table(
+    source: Connection,
+    target: asyncpg.Connection,
+    table: TablePlan,
+    schema: str,
+    on_rows: Callable[[int, int], None],
+    *,
+    timezone: str = "UTC",
+) -> VerifiedTable:
+    """Compare a table of the pinned source with the one in ``schema``: rows, values, checksums.
+
+    ``source`` stays in its transaction, ``target`` ends as it began (its reads are rolled back). ``on_rows`` gets
+    the rows and source bytes of each batch. Row counts in ``difference_counts`` are exact for each kind (missing,
+    extra, different); ``differences`` has the first 20, one entry a differing column. Raises `SourceError` when the
+    file cannot be read to its end, `TargetError` when the table is not there.
+    """
+    started = time.perf_counter()
+    setting = UTC_SETTING if timezone == "UTC" else Setting(ZoneInfo(timezone))
+    reader = SourceTableReader(source, table)
+    with Unmatched(keyed=bool(table.primary_key)) as unmatched:
+        async with reading_transaction(target):
+            tally = Tally(table, unmatched)
+            query = await select_rows(target, table, schema)
+            async with CopyStream(target, query) as stream:
+                await _compare(reader, stream, tally, setting, on_rows)
+            counted = await in_thread(reader.count)
+            if counted != tally.source_rows:
+                raise SourceError(
+                    f"{table.source.name}: {tally.source_rows} rows were read where SQLite counts {counted}",
+                    "check the file with: sqlite3 FILE 'pragma integrity_check'",
+                )
+            settled = await in_thread(unmatched.settle)
+            differences = await describe_findings(settled.findings, reader, target, query, table, setting, in_thread)
+    return _account(table, tally, settled.counts, differences, time.perf_counter() - started)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:
+                continue
+        if not work.cancelled():
+            work.exception()  # retrieved: the cancellation is what is told
+        raise
+
+
+async def _compare(
+    reader: SourceTableReader,
+    stream: CopyStream,
+    tally: Tally,
+    setting: Setting,
+    on_rows: Callable[[int, int], None],
+) -> None:
+    async with aclosing(_expected_batches(reader, tally.table, setting)) as batches:
+        async for expected in batches:
+            if not await _lines_up(expected, stream, tally):
+                await _match_rows(expected, stream, tally)
+            on_rows(expected.source.row_count, expected.source.bytes)
+    while tail := b"".join(await stream.take(TAIL_BYTES)):
+        rows, starts = await in_thread(walk_rows, tail, tally.table)
+        if not rows and len(tail) < TAIL_BYTES:
+            break  # the trailer
+        while not rows:  # one row larger than that
+            tail += b"".join(await stream.take(len(tail)))
+            rows, starts = await in_thread(walk_rows, tail, tally.table)
+        stream.put_back(tail[starts[-1] :])
+        await in_thread(tally.add_extra, rows)
+
+
+async def _expected_batches(
+    reader: SourceTableReader, table: TablePlan, setting: Setting
+) -> AsyncIterator[ExpectedRows]:
+    """The source's batches as the target must hold them; the next one is read while this one is compared."""
+    source = reader.batches()
+
+    def advance() -> ExpectedRows | None:
+        rows = next(source, None)
+        return None if rows is None else expect_rows(rows, table, setting)
+
+    ahead = asyncio.ensure_future(in_thread(advance))
+    try:
+        while (expected := await ahead) is not None:
+            ahead = asyncio.ensure_future(in_thread(advance))
+            yield expected
+    finally:
+        ahead.cancel()
+        await asyncio.wait({ahead})
+        if not ahead.cancelled():
+            ahead.exception()
+        await in_thread(_close, source)
+
+
+def _close(source: Iterator[object]) -> None:
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
+
+
+async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
+    """Whether the stream goes on with exactly these rows; if so they are taken and counted on both sides."""
+    wanted = expected.byte_count
+    if not expected.documents:
+        chunks = await stream.take(wanted)
+        if await in_thread(_equal, expected, chunks, wanted, tally):
+            return True
+        stream.put_back(b"".join(chunks))
+        return False
+    data = b"".join(await stream.take(wanted))
+    while True:
+        try:
+            end = await in_thread(match_documents, data, expected, tally.versioned)
+            break
+        except struct.error:
+            more = await stream.take(wanted // 4 + 64)
+            if not more:
+                end = None
+                break
+            data += b"".join(more)
+    stream.put_back(data if end is None else data[end:])
+    if end is None:
+        return False
+    await in_thread(tally.add_equal, row_list(expected.rows))
+    return True
+
+
+def _equal(expected: ExpectedRows, chunks: list[bytes], byte_count: int, tally: Tally) -> bool:
+    """Compare the chunks with the rows, memory against memory, and count the rows when they are equal."""
+    if sum(map(len, chunks)) != byte_count:
+        return False
+    whole, at = row_bytes(expected.rows), 0
+    for chunk in chunks:
+        if not whole.slice(at, len(chunk)).equals(pa.py_buffer(chunk)):
+            return False
+        at += len(chunk)
+    tally.add_equal(row_list(expected.rows))
+    return True
+
+
+async def _match_rows(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> None:
+    """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
+    source = row_list(expected.rows)
+    data = b"".join(await stream.take(expected.byte_count))
+    target, starts = await in_thread(walk_rows, data, tally.table, len(source))
+    missing = await in_thread(tally.trailing, source, target)
+    if missing > 0:  # the target has rows more: the batch's last rows may follow
+        data += b"".join(await stream.take(sum(map(len, source[-missing:])) * 5 // 4 + 64))
+        target, starts = await in_thread(walk_rows, data, tally.table, len(source) + missing)
+        missing = await in_thread(tally.trailing, source, target)
+    if missing < 0:  # the target lacks rows: its last ones belong to the next batch
+        target, starts = target[:missing], starts[:missing]
+    stream.put_back(data[starts[-1] :])
+    await in_thread(tally.add_batch, source, target)
+
+
+def _account(
+    table: TablePlan, tally: Tally, counts: dict[str, int], differences: list[Difference], seconds: float
+) -> VerifiedTable:
+    return VerifiedTable(
+        name=table.source.name,
+        target_name=table.name,
+        source_rows=tally.source_rows,
+        target_rows=tally.target_rows,
+        source_checksum=f"{tally.source_sum % CHECKSUM_MODULUS:032x}",
+        target_checksum=f"{tally.target_sum % CHECKSUM_MODULUS:032x}",
+        verdict=Verdict.DIFFERENT if counts else Verdict.EQUAL,
+        seconds=seconds,
+        difference_counts=counts,
+        differences=tuple(differences[:REPORTED_DIFFERENCES]),
+    )

@@ -1,0 +1,167 @@
+"""JSON documents in one canonical form, so that two spellings of one document are equal bytes.
+
+Invariant: the canonical form is exact. Keys are sorted by their UTF-8 bytes and the last of equal keys wins; numbers
+are plain decimals with neither exponent nor padding, with every digit that was written; nothing is lost to binary64.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What orjson would spell otherwise than the canonical form does, or could not hold: 16 digits, an exponent,
+# ``1.0``, ``0.0001`` (it may write 1e-4) and ``-0``. A false alarm costs only time.
+DOUBTFUL = r"[0-9.]{16}|[0-9][eE][-+]?[0-9]+(?:[,\]}\s]|$)|\.000|\.0+(?:[^0-9]|$)|-0(?:[^.]|$)"
+_DOUBTFUL = re.compile(DOUBTFUL.encode())
+
+_TOKEN = re.compile(
+    rb"[ \t\n\r]*(?:(?P<mark>[{}\[\],:])|(?P<string>\"(?:[^\"\\\x00-\x1f]|\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}))*+\")"
+    rb"|(?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)|(?P<word>true|false|null))"
+)
+_BLANK = re.compile(rb"[ \t\n\r]*")
+MAX_EXPONENT = 200_000  # PostgreSQL's numeric ends at 131,072 digits before the point and 16,383 after it
+
+
+def canonical_document(text: bytes) -> bytes | None:
+    """The canonical bytes of one JSON text, or None when it is no document that JSON (RFC 8259) allows."""
+    return _canonical(text, _DOUBTFUL.search(text) is not None)
+
+
+def canonical_documents(texts: pa.Array) -> list[bytes | None]:
+    """`canonical_document` of every cell of a binary array without nulls."""
+    doubtful = pc.match_substring_regex(texts, DOUBTFUL).to_numpy(zero_copy_only=False).tolist()
+    return list(map(_canonical, texts.to_numpy(zero_copy_only=False).tolist(), doubtful))
+
+
+def _canonical(text: bytes, doubtful: bool) -> bytes | None:
+    if not doubtful:
+        try:
+            return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
+            pass  # too deep for it, or no JSON: the slow path knows
+    return _canonical_by_token(text)
+
+
+def _canonical_by_token(text: bytes) -> bytes | None:
+    """The slow, exact path: tokens and a stack of our own, so that depth does not matter."""
+    try:
+        text.decode()
+        return _parse(text)
+    except (ValueError, ArithmeticError):
+        return None
+
+
+class _Open:
+    """An object or an array that is not closed yet."""
+
+    __slots__ = ("items", "key", "members", "state")
+
+    def __init__(self, mark: bytes) -> None:
+        self.members: dict[bytes, bytes] | None = {} if mark == b"{" else None
+        self.items: list[bytes] = []
+        self.key: bytes | None = None
+        self.state = "first"  # first, then after a value, then after a comma
+
+    def add(self, value: bytes) -> None:
+        if self.members is None:
+            self.items.append(value)
+        elif self.key is None:
+            raise ValueError("a value without its key")
+        else:
+            self.members[self.key] = value
+            self.key = None
+        self.state = "value"
+
+    def close(self) -> bytes:
+        if self.members is None:
+            return b"[" + b",".join(self.items) + b"]"
+        parts = (_quote(key) + b":" + self.members[key] for key in sorted(self.members))
+        return b"{" + b",".join(parts) + b"}"
+
+
+def _parse(text: bytes) -> bytes:
+    stack: list[_Open] = []
+    at = 0
+    while True:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise ValueError("no token")
+        at = match.end()
+        value = _step(stack, match)
+        if value is None:
+            continue
+        if not stack:
+            if _BLANK.fullmatch(text, at) is None:
+                raise ValueError("text after the document")
+            return value
+        stack[-1].add(value)
+
+
+def _step(stack: list[_Open], match: re.Match[bytes]) -> bytes | None:
+    """Take one token; the canonical bytes of the value that it completes, if it completes one."""
+    mark = match["mark"]
+    top = stack[-1] if stack else None
+    if mark in (b"}", b"]"):
+        if top is None or (top.members is None) != (mark == b"]") or top.state == "comma" or top.key is not None:
+            raise ValueError("closed too early")
+        return stack.pop().close()
+    if mark == b",":
+        if top is None or top.state != "value":
+            raise ValueError("misplaced comma")
+        top.state = "comma"
+        return None
+    if mark == b":":
+        if top is None or top.state != "key":
+            raise ValueError("misplaced colon")
+        top.state = "colon"
+        return None
+    if top is not None and top.members is not None and top.key is None:
+        if match["string"] is None or top.state == "value":
+            raise ValueError("a key must be a string")
+        top.key, top.state = _string(match["string"]), "key"
+        return None
+    if top is not None and top.state == ("key" if top.members is not None else "value"):
+        raise ValueError("two values without a mark between them")
+    if mark is not None:
+        stack.append(_Open(mark))
+        return None
+    return _scalar(match)
+
+
+def _scalar(match: re.Match[bytes]) -> bytes:
+    if match["string"] is not None:
+        return _quote(_string(match["string"]))
+    if match["number"] is not None:
+        return _number(match["number"])
+    return match["word"]
+
+
+def _string(token: bytes) -> bytes:
+    """The UTF-8 bytes that a string token stands for."""
+    if b"\\" not in token:
+        return token[1:-1]
+    value = orjson.loads(token)  # refuses lone surrogates
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value.encode()
+
+
+def _quote(value: bytes) -> bytes:
+    return orjson.dumps(value.decode())
+
+
+def _number(token: bytes) -> bytes:
+    """A plain decimal: every digit that was written, no exponent, no zeros that say nothing."""
+    number = Decimal(token.decode())
+    if not number:
+        return b"0"
+    if abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError("beyond every number that PostgreSQL holds")
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.encode()

@@ -1,0 +1,142 @@
+"""Reads the rows that differ once more on both sides and says which columns differ, and how.
+
+Invariant: what is reported was read again by position from the same snapshots; nothing is remembered from the pass.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from etl.model import Difference, StorageClass, TablePlan
+from etl.verify.equivalents import Setting
+from etl.verify.multiset import Finding
+from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
+from etl.verify.source import SourceRows, SourceTableReader, quoted
+from etl.verify.target import HEADER_BYTES
+from etl.verify.wire import show_bytes, show_payload
+
+Payloads = list[bytes | None]
+InThread = Callable[..., Awaitable[Any]]
+NOTHING = "no equivalent"
+
+
+class _SourceRow:
+    """One row of the source with what the target must hold for it."""
+
+    def __init__(self, rows: SourceRows, rowid: int | None, table: TablePlan, setting: Setting) -> None:
+        self.rowid = rowid
+        self.values = [cells.at(0) for cells in rows.columns]
+        row = row_list(expect_rows(rows, table, setting).rows)[0]
+        self.payloads = split_row(row)
+
+
+async def describe_findings(
+    findings: Sequence[Finding],
+    reader: SourceTableReader,
+    target: asyncpg.Connection,
+    query: str,
+    table: TablePlan,
+    setting: Setting,
+    in_thread: InThread,
+) -> list[Difference]:
+    """One difference for each column that differs, and one for each missing or extra row."""
+    if not findings:
+        return []
+    positions = [finding.source for finding in findings if finding.source is not None]
+    ours: dict[int, _SourceRow] = await in_thread(_source_rows, reader, positions, table, setting)
+    wanted = [finding.target for finding in findings if finding.target is not None]
+    theirs = await _target_rows(target, query, wanted, table)
+    differences: list[Difference] = []
+    for finding in findings:
+        left = None if finding.source is None else ours[finding.source]
+        right = None if finding.target is None else theirs[finding.target]
+        differences += _describe(table, left, right)
+    return differences
+
+
+def _source_rows(
+    reader: SourceTableReader, positions: Sequence[int], table: TablePlan, setting: Setting
+) -> dict[int, _SourceRow]:
+    return {rows.first: _SourceRow(rows, key, table, setting) for rows, key in reader.rows_at(positions)}
+
+
+async def _target_rows(
+    target: asyncpg.Connection, query: str, positions: Sequence[int], table: TablePlan
+) -> dict[int, Payloads]:
+    """The target's rows at these places of its scan, read in the same order once more."""
+    if not positions:
+        return {}
+    places = sorted(set(positions))
+    listed = ", ".join(str(place + 1) for place in places)
+    names = ", ".join(quoted(column.name) for column in table.columns)
+    numbered = query.replace("select ", 'select row_number() over () as "etl row number", ', 1)
+    stream = io.BytesIO()
+    await target.copy_from_query(
+        f'select {names} from ({numbered}) as numbered where "etl row number" in ({listed}) order by "etl row number"',
+        output=stream,
+        format="binary",
+    )
+    rows, _ = walk_rows(stream.getvalue()[HEADER_BYTES:], table)
+    return dict(zip(places, map(split_row, rows), strict=True))
+
+
+def _describe(table: TablePlan, ours: _SourceRow | None, theirs: Payloads | None) -> list[Difference]:
+    if ours is None:
+        return [Difference(table.source.name, "extra", _key_of(table, theirs or [], None))]
+    key = _key_of(table, ours.payloads, ours)
+    if theirs is None:
+        return [Difference(table.source.name, "missing", key)]
+    found = []
+    for place, column in enumerate(table.columns):
+        expected, actual = ours.payloads[place], theirs[place]
+        storage, value = ours.values[place]
+        impossible = expected is None and storage is not StorageClass.NULL
+        if expected == actual and not impossible:
+            continue
+        found.append(
+            Difference(
+                table=table.source.name,
+                kind="different",
+                key=key,
+                column=column.source.name,
+                storage=storage,
+                source_value=show_stored(storage, value),
+                expected=NOTHING if impossible else show_payload(expected, column.type),
+                actual=show_payload(actual, column.type),
+            )
+        )
+    return found
+
+
+def _key_of(table: TablePlan, payloads: Payloads, row: _SourceRow | None) -> str:
+    """The row's primary key, else its rowid, else all of its values."""
+    if table.primary_key:
+        return _show_columns(table, payloads, table.primary_key, row)
+    if row is not None and row.rowid is not None:
+        return f"rowid={row.rowid}"
+    return _show_columns(table, payloads, tuple(column.name for column in table.columns), row)
+
+
+def _show_columns(table: TablePlan, payloads: Payloads, names: Sequence[str], row: _SourceRow | None) -> str:
+    shown = []
+    for place, column in enumerate(table.columns):
+        if column.name not in names:
+            continue
+        text = show_payload(payloads[place], column.type)
+        if row is not None and payloads[place] is None:
+            text = show_stored(*row.values[place])
+        shown.append(f"{column.name}={text}")
+    return ", ".join(shown)
+
+
+def show_stored(storage: StorageClass, value: int | float | bytes | None) -> str:
+    """A value of the source for a reader's eyes."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"x'{value[:100].hex()}'" if storage is StorageClass.BLOB else show_bytes(value)
+    return repr(value)

@@ -1,0 +1,297 @@
+"""Whole rows in PostgreSQL's binary COPY format: joined from fields, hashed, and walked in a stream.
+
+Invariant: a *canonical row* is the tuple of that format (field count, then length and payload of each field) with
+every json or jsonb payload replaced by its canonical document. Where a table has no documents, its canonical rows
+are the bytes that the server sends.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from numpy.typing import NDArray
+
+from etl.model import TablePlan
+from etl.verify.documents import canonical_documents
+from etl.verify.equivalents import UTC_SETTING, Setting
+from etl.verify.expected import Field, FixedField, expected_field, is_document
+from etl.verify.source import SourceRows
+
+CHECKSUM_MODULUS = 1 << 128
+_LENGTH = struct.Struct(">i")
+_COUNT = struct.Struct(">H")
+_END_OF_COPY = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """A json or jsonb column of some rows."""
+
+    texts: list[bytes | None]  # as the source spells them, None where it holds no text
+    canonical: list[bytes | None]  # None for NULL, and b"" (no document) where there is no equivalent
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRows:
+    """What the target must hold for a batch of source rows."""
+
+    source: SourceRows
+    rows: pa.Array  # canonical rows, binary
+    segments: tuple[pa.Array, ...] = ()  # what stands before, between and after the documents; empty without any
+    documents: tuple[Documents, ...] = ()
+
+    @property
+    def byte_count(self) -> int:
+        """About how much of the stream these rows take; exact where there are no documents."""
+        if not self.documents:
+            return int(_span(self.rows))
+        texts = sum(len(text or b"") + 16 for column in self.documents for text in column.texts)
+        return texts + sum(map(_span, self.segments))
+
+
+def expect_rows(source: SourceRows, table: TablePlan, setting: Setting = UTC_SETTING) -> ExpectedRows:
+    """Build the canonical rows of a batch, and for tables with documents the parts between these."""
+    pairs = zip(source.columns, table.columns, strict=True)
+    fields = [expected_field(cells, column.type, setting) for cells, column in pairs]
+    documents, joined, segments = [], _Join(source.row_count), []
+    segment = _Join(source.row_count)
+    joined.add_count(len(fields))
+    segment.add_count(len(fields))
+    for field, cells, column in zip(fields, source.columns, table.columns, strict=True):
+        joined.add_field(field)
+        if is_document(column.type):
+            segments.append(segment.rows())
+            segment = _Join(source.row_count)
+            documents.append(_documents(field, cells.texts()))
+        else:
+            segment.add_field(field)
+    if not documents:
+        return ExpectedRows(source, joined.rows())
+    segments.append(segment.rows())
+    return ExpectedRows(source, joined.rows(), tuple(segments), tuple(documents))
+
+
+def _documents(field: Field, texts: pa.Array | None) -> Documents:
+    if isinstance(field, FixedField):
+        raise TypeError("documents have no fixed width")
+    nulls = (field.lengths == -1).tolist()
+    payloads = field.payloads.to_numpy(zero_copy_only=False).tolist()
+    canonical = [None if null else payload or b"" for null, payload in zip(nulls, payloads, strict=True)]
+    if texts is None:
+        return Documents([None] * len(nulls), canonical)
+    return Documents(texts.to_numpy(zero_copy_only=False).tolist(), canonical)
+
+
+class _Join:
+    """Joins fields to rows: runs of fixed bytes as one matrix, payloads of varying width as they are."""
+
+    def __init__(self, row_count: int) -> None:
+        self._row_count = row_count
+        self._pieces: list[pa.Array] = []
+        self._fixed: list[tuple[np.dtype[Any], Any]] = []
+
+    def add_count(self, columns: int) -> None:
+        self._fixed.append((np.dtype(">u2"), columns))
+
+    def add_field(self, field: Field) -> None:
+        if not isinstance(field, FixedField):
+            self._fixed.append((np.dtype(">i4"), field.lengths))
+            self._flush()
+            self._pieces.append(field.payloads)
+        elif field.lengths is None:
+            self._fixed.append((np.dtype(">i4"), field.values.dtype.itemsize))
+            self._fixed.append((field.values.dtype, field.values))
+        else:
+            self._fixed.append((np.dtype(">i4"), field.lengths))
+            self._flush()
+            self._pieces.append(_cells(np.ascontiguousarray(field.values), field.lengths >= 0))
+
+    def rows(self) -> pa.Array:
+        self._flush()
+        if not self._pieces:
+            return pa.array([b""] * self._row_count, pa.binary())
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        empty = pa.scalar(b"", pa.binary())
+        return pc.binary_join_element_wise(*self._pieces, empty, null_handling="replace", null_replacement=b"")
+
+    def _flush(self) -> None:
+        if not self._fixed:
+            return
+        names = [f"f{place}" for place in range(len(self._fixed))]
+        dtype = np.dtype(list(zip(names, (kind for kind, _ in self._fixed), strict=True)))
+        matrix = np.empty(self._row_count, dtype)
+        for name, (_, values) in zip(names, self._fixed, strict=True):
+            matrix[name] = values
+        self._fixed = []
+        self._pieces.append(_cells(matrix, None))
+
+
+def _cells(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> pa.Array:
+    """Values of one width as a binary array over their own bytes."""
+    mask = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    offsets = _even_offsets(len(values), values.dtype.itemsize)
+    return pa.Array.from_buffers(pa.binary(), len(values), [mask, offsets, pa.py_buffer(values.view(np.uint8))])
+
+
+@lru_cache(maxsize=64)
+def _even_offsets(count: int, width: int) -> pa.Buffer:
+    return pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32)[: count + 1])
+
+
+def _span(rows: pa.Array) -> int:
+    start, stop = _bounds(rows)
+    return stop - start
+
+
+def _bounds(rows: pa.Array) -> tuple[int, int]:
+    offsets = np.frombuffer(rows.buffers()[1], np.int32)
+    return int(offsets[rows.offset]), int(offsets[rows.offset + len(rows)])
+
+
+def row_bytes(rows: pa.Array) -> pa.Buffer:
+    """All rows one after the other."""
+    start, stop = _bounds(rows)
+    return rows.buffers()[2].slice(start, stop - start)
+
+
+def row_list(rows: pa.Array) -> list[bytes]:
+    """The rows one by one."""
+    listed: list[bytes] = rows.to_numpy(zero_copy_only=False).tolist()
+    return listed
+
+
+def digest(row: bytes) -> int:
+    """XXH3-128 of one canonical row."""
+    value: int = xxhash.xxh3_128_intdigest(row)
+    return value
+
+
+def sum_digests(rows: Sequence[bytes]) -> int:
+    """The sum of the rows' digests; not yet reduced modulo 2^128."""
+    return sum(map(xxhash.xxh3_128_intdigest, rows))
+
+
+def walk_rows(stream: bytes, table: TablePlan, limit: int | None = None) -> tuple[list[bytes], list[int]]:
+    """Cut a COPY stream into canonical rows: the complete ones, and where each begins and the last ends.
+
+    Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete.
+    """
+    documents = {
+        place: column.type.name == "jsonb" for place, column in enumerate(table.columns) if is_document(column.type)
+    }
+    rows: list[bytes] = []
+    starts = [0]
+    while limit is None or len(rows) < limit:
+        fields = _fields_at(stream, starts[-1])
+        if fields is None:
+            break
+        spans, end = fields
+        if documents:
+            rows.append(join_row(field_payloads(stream, spans, documents)))
+        else:
+            rows.append(stream[starts[-1] : end])
+        starts.append(end)
+    return rows, starts
+
+
+def _fields_at(stream: bytes, at: int) -> tuple[list[tuple[int, int]], int] | None:
+    """Start and length of each field of the row at ``at``, and the row's end; None when it is not complete."""
+    size = len(stream)
+    if at + 2 > size:
+        return None
+    (count,) = _COUNT.unpack_from(stream, at)
+    if count == _END_OF_COPY:
+        return None
+    at += 2
+    spans = []
+    for _ in range(count):
+        if at + 4 > size:
+            return None
+        (length,) = _LENGTH.unpack_from(stream, at)
+        at += 4
+        spans.append((at, length))
+        at += max(length, 0)
+    return None if at > size else (spans, at)
+
+
+def split_row(row: bytes) -> list[bytes | None]:
+    """The payloads of one canonical row; None for NULL, and for what has no equivalent."""
+    fields = _fields_at(row, 0)
+    if fields is None:
+        raise ValueError("not a whole row")
+    return [row[at : at + length] if length >= 0 else None for at, length in fields[0]]
+
+
+def field_payloads(stream: bytes, spans: Sequence[tuple[int, int]], documents: dict[int, bool]) -> list[bytes | None]:
+    """The payloads of one row of the stream, its documents made canonical (True: jsonb, with its version byte)."""
+    payloads = [stream[at : at + length] if length >= 0 else None for at, length in spans]
+    for place, versioned in documents.items():
+        text = payloads[place]
+        if text is not None:
+            payloads[place] = _target_documents([text[1:] if versioned else text])[0]
+    return payloads
+
+
+def join_row(payloads: Sequence[bytes | None]) -> bytes:
+    """A canonical row of its payloads."""
+    parts = [_COUNT.pack(len(payloads))]
+    for payload in payloads:
+        parts.append(_LENGTH.pack(-1 if payload is None else len(payload)))
+        parts.append(payload or b"")
+    return b"".join(parts)
+
+
+def _target_documents(texts: list[bytes]) -> list[bytes]:
+    """Canonical documents; what is none (json may hold it) stays as it is."""
+    canonical = canonical_documents(pa.array(texts, pa.binary()))
+    return [text if document is None else document for text, document in zip(texts, canonical, strict=True)]
+
+
+def match_documents(stream: bytes, expected: ExpectedRows, versioned: Sequence[bool]) -> int | None:
+    """Whether a stream begins with the expected rows, documents compared as documents; where they end, or None.
+
+    Raises struct.error when the stream is too short to tell.
+    """
+    lists: list[list[Any]] = []
+    for segment, column in zip(expected.segments, expected.documents, strict=False):
+        lists += [row_list(segment), column.texts, column.canonical]
+    lists.append(row_list(expected.segments[-1]))
+    steps = tuple((3 * place, int(skip)) for place, skip in enumerate(versioned))
+    found: list[bytes] = []
+    wanted: list[bytes] = []
+    at, read_length = 0, _LENGTH.unpack_from
+    for row in zip(*lists, strict=True):
+        for place, skip in steps:
+            segment = row[place]
+            end = at + len(segment)
+            if stream[at:end] != segment:
+                return None
+            (length,) = read_length(stream, end)
+            at = end + 4
+            canonical = row[place + 2]
+            if length < 0 or canonical is None:
+                if length >= 0 or canonical is not None:
+                    return None
+                continue
+            end = at + length
+            document = stream[at + skip : end]
+            if document != row[place + 1]:
+                found.append(document)
+                wanted.append(canonical)
+            at = end
+        end = at + len(row[-1])
+        if stream[at:end] != row[-1]:
+            return None
+        at = end
+    if at > len(stream):
+        raise struct.error("the stream ends within a row")
+    return at if _target_documents(found) == wanted else None

@@ -1,0 +1,148 @@
+"""Reads a target table back as one binary COPY stream, in the order in which its rows lie.
+
+Invariant: at most `BUFFERED_BYTES` more than what was asked for is held; a reader that is slow holds the server back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+
+import asyncpg
+
+from etl.errors import TargetError
+from etl.model import TablePlan
+from etl.verify.source import quoted
+
+BUFFERED_BYTES = 4 << 20
+SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
+HEADER_BYTES = len(SIGNATURE) + 8  # and the flags, and the length of an extension that no server sends
+
+# Load order comes back only from a plain scan from the first page on. row_security: an error, where it would hide rows.
+SETTINGS = (
+    "set local synchronize_seqscans = off; set local max_parallel_workers_per_gather = 0;"
+    "set local enable_indexscan = off; set local enable_indexonlyscan = off; set local enable_bitmapscan = off;"
+    "set local row_security = off; set local statement_timeout = 0;"
+    "set local idle_in_transaction_session_timeout = 0"
+)
+
+
+@asynccontextmanager
+async def reading_transaction(target: asyncpg.Connection) -> AsyncIterator[None]:
+    """One snapshot of the target for all reads of a table; inside a running transaction a savepoint.
+
+    It is always rolled back: nothing was written, and the settings must not outlive it.
+    """
+    nested = target.is_in_transaction()
+    transaction = target.transaction() if nested else target.transaction(isolation="repeatable_read", readonly=True)
+    await transaction.start()
+    try:
+        await target.execute(SETTINGS)
+        yield
+    finally:
+        if not target.is_closed():
+            await transaction.rollback()
+
+
+async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str) -> str:
+    """The SELECT that reads every column of the plan in load order; names the table when it is not there."""
+    query = (
+        "select c.relkind::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f')"
+    )
+    kind = await target.fetchval(query, schema, table.name)
+    if kind is None:
+        raise TargetError(
+            f"{schema}.{table.name}: there is no such table in the target",
+            "name the schema with --target-schema, or choose the tables with --tables",
+        )
+    columns = ", ".join(quoted(column.name) for column in table.columns)
+    return f"select {columns} from {'only ' if kind == 'r' else ''}{quoted(schema)}.{quoted(table.name)}"
+
+
+class CopyStream:
+    """The bytes of a binary COPY, header removed, taken as they are wanted."""
+
+    def __init__(self, target: asyncpg.Connection, query: str) -> None:
+        self._target = target
+        self._query = query
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._wanted = 0
+        self._header = b""
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._copy: asyncio.Task[object] | None = None
+
+    async def __aenter__(self) -> CopyStream:
+        copy = self._target.copy_from_query(self._query, output=self._receive, format="binary")
+        self._copy = asyncio.ensure_future(copy)
+        self._copy.add_done_callback(lambda _: self._arrived.set())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._copy is not None and not self._copy.done():
+            self._copy.cancel()
+            # the server's words about a copy that we broke off are no news
+            with suppress(asyncio.CancelledError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self._copy
+
+    async def take(self, byte_count: int) -> list[bytes]:
+        """The next bytes: exactly as many as asked for, fewer only at the end of the copy."""
+        taken, missing = [], byte_count
+        while missing > 0:
+            if not self._buffered:
+                await self._wait(missing)
+                if not self._buffered:
+                    break
+            chunk = self._chunks.popleft()
+            if len(chunk) > missing:
+                self._chunks.appendleft(chunk[missing:])
+                chunk = chunk[:missing]
+            self._buffered -= len(chunk)
+            missing -= len(chunk)
+            taken.append(chunk)
+        if self._buffered < BUFFERED_BYTES:
+            self._room.set()
+        return taken
+
+    def put_back(self, data: bytes) -> None:
+        """Give back what was taken too much: the next `take` begins with it."""
+        if data:
+            self._chunks.appendleft(data)
+            self._buffered += len(data)
+
+    async def _wait(self, byte_count: int) -> None:
+        """Until as much has arrived as fits, or the copy is over; raises what broke it."""
+        self._wanted = min(byte_count, BUFFERED_BYTES)
+        self._arrived.clear()
+        self._room.set()
+        if self._copy is not None and not self._copy.done():
+            await self._arrived.wait()
+        if self._copy is not None and self._copy.done():
+            self._copy.result()
+
+    async def _receive(self, data: bytes) -> None:
+        if self._header is not None and len(self._header) < HEADER_BYTES:
+            data = self._strip_header(data)
+        if not data:
+            return
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._buffered >= self._wanted:
+            self._arrived.set()
+        while self._buffered >= BUFFERED_BYTES:
+            self._room.clear()
+            await self._room.wait()
+
+    def _strip_header(self, data: bytes) -> bytes:
+        missing = HEADER_BYTES - len(self._header)
+        self._header += data[:missing]
+        if len(self._header) == HEADER_BYTES and not self._header.startswith(SIGNATURE):
+            raise TargetError("the server's COPY stream does not begin as the binary format does")
+        return data[missing:]
