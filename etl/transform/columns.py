@@ -27,7 +27,7 @@ from etl.model import (
 )
 from etl.transform.buffers import Rows, as_binary, fixed_array, fixed_values, valid_mask
 from etl.transform.date_vectors import DATE_RULES
-from etl.transform.document_vectors import DOCUMENT_RULES
+from etl.transform.json_vectors import JSON_RULES
 from etl.transform.number_vectors import NUMBER_RULES
 from etl.transform.numerals import DECIMAL128_DIGITS
 from etl.transform.outcomes import Refused, TargetValue
@@ -41,7 +41,7 @@ REFUSAL_COUNT = 20  # of each column of a page: enough to see what is wrong with
 
 _VECTOR_RULES: dict[StorageClass, dict[str, VectorRule]] = {
     **NUMBER_RULES,
-    StorageClass.TEXT: {**TEXT_RULES[StorageClass.TEXT], **DATE_RULES, **DOCUMENT_RULES},
+    StorageClass.TEXT: {**TEXT_RULES[StorageClass.TEXT], **DATE_RULES, **JSON_RULES},
     StorageClass.BLOB: TEXT_RULES[StorageClass.BLOB],
 }
 _ARROW_TYPES: dict[str, pa.DataType] = {

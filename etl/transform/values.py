@@ -12,7 +12,7 @@ from typing import Any
 
 from etl.errors import PlanError
 from etl.model import PgType, StorageClass
-from etl.transform import dates, documents, numerals
+from etl.transform import dates, json_text, numerals
 from etl.transform.outcomes import Converted, Outcome, Refused, TargetValue, refuse
 from etl.transform.rendering import SourceValue
 
@@ -132,9 +132,9 @@ _TEXTS: dict[StorageClass, Rule] = {
     StorageClass.BLOB: _text_from_blob,
 }
 _DOCUMENTS: dict[StorageClass, Rule] = {
-    StorageClass.INTEGER: documents.json_from_integer,
-    StorageClass.REAL: documents.json_from_real,
-    StorageClass.TEXT: documents.convert_document,
+    StorageClass.INTEGER: json_text.json_from_integer,
+    StorageClass.REAL: json_text.json_from_real,
+    StorageClass.TEXT: json_text.convert_document,
 }
 _RULES: dict[str, dict[StorageClass, Rule]] = {
     "smallint": _INTEGERS,

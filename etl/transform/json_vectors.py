@@ -106,4 +106,4 @@ def _mask(count: int, rows: list[int]) -> BoolMask:
     return mask
 
 
-DOCUMENT_RULES: dict[str, VectorRule] = {"json": _texts_to_json, "jsonb": _texts_to_jsonb}
+JSON_RULES: dict[str, VectorRule] = {"json": _texts_to_json, "jsonb": _texts_to_jsonb}
