@@ -28,7 +28,7 @@ from etl.installation import Installation, find_installation, give_to_user, open
 START_S = 60.0
 STOP_S = 15.0
 _MARK = "made-by-etl"
-_SOCKET = ".s.PGSQL.5432"
+_PORT = "5432"  # only a part of the socket's name: nothing listens on the network
 _LONGEST_SOCKET = 100  # bytes; sun_path holds 104 (macOS) or 108 (Linux) with its final NUL
 _INITDB = (
     "--auth=trust",  # only the socket is served, and only its owner reaches it
@@ -160,7 +160,7 @@ def _start(directory: Path, installation: Installation) -> None:
     (directory / "postmaster.pid").unlink(missing_ok=True)  # stale: nobody answers at its socket
     open_way(directory, installation)
     host = _socket_directory(directory, installation)
-    options = shlex.join(["-h", "", "-p", "5432", "-k", str(host)])  # pg_ctl hands them to a shell
+    options = shlex.join(["-h", "", "-p", _PORT, "-k", str(host)])  # pg_ctl hands them to a shell
     log = str(directory / "log")
     command = ["pg_ctl", "-w", "-t", f"{START_S:.0f}", "-D", str(directory), "-l", log, "-o", options, "start"]
     try:
@@ -173,7 +173,7 @@ def _start(directory: Path, installation: Installation) -> None:
 def _socket_directory(directory: Path, installation: Installation) -> Path:
     """The cluster's own folder, or a short one under the temporary folder where its path is too long or odd."""
     plain = "," not in str(directory) and '"' not in str(directory)  # the setting is a list with its own quoting
-    if plain and len(os.fsencode(directory / _SOCKET)) <= _LONGEST_SOCKET:
+    if plain and len(os.fsencode(directory / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET:
         return directory
     made = Path(tempfile.mkdtemp(prefix="etl-socket-"))
     give_to_user(made, installation)
@@ -228,7 +228,7 @@ def _running_pid(directory: Path) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(2)
         try:
-            probe.connect(str(Path(lines[4]) / _SOCKET))
+            probe.connect(str(Path(lines[4]) / f".s.PGSQL.{lines[3]}"))
         except OSError:
             return None
     return int(lines[0])
