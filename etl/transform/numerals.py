@@ -25,6 +25,8 @@ DECIMAL128_DIGITS = 38  # a numeric of more digits, or of any number of them, tr
 NUMERIC_WHOLE_DIGITS = 131_072
 NUMERIC_FRACTION_DIGITS = 16_383
 
+INFINITY = float("inf")
+
 _PLAIN_DECIMAL = re.compile(rb" *(-?)([0-9]+)(?:\.([0-9]+))? *")
 _PLAIN_INTEGER = re.compile(rb" *(-?)([0-9]+) *")
 _FLOATING = re.compile(rb" *(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) *")
@@ -33,14 +35,14 @@ FALSE_WORDS = frozenset((b"f", b"false", b"no", b"off", b"n", b"0"))
 
 
 class Digits(NamedTuple):
-    """A decimal number in its shortest form: no zeros before ``whole``, none after ``fraction``."""
+    """A decimal number without zeros before ``whole``; those after ``fraction`` were written in a text."""
 
     negative: bool
     whole: str
     fraction: str
 
     def __str__(self) -> str:
-        sign = "-" if self.negative and (self.whole or self.fraction) else ""
+        sign = "-" if self.negative and (self.whole or self.fraction.strip("0")) else ""
         return sign + (self.whole or "0") + ("." + self.fraction if self.fraction else "")
 
 
@@ -110,7 +112,7 @@ def real_from_text(value: bytes, target: PgType) -> Outcome:
     nearest = _float4(number) if target.name == "real" else number
     mantissa = re.split(rb"[eE]", match[1])[0]
     vanished = nearest == 0 and mantissa.strip(b"-0.") != b""
-    if nearest is None or abs(nearest) == float("inf") or vanished:
+    if nearest is None or abs(nearest) == INFINITY or vanished:
         return refuse(value, StorageClass.TEXT, target, f"is out of range for {target}")
     return Converted(nearest, "text-to-real")
 
@@ -144,9 +146,12 @@ def numeric_from_integer(value: int, target: PgType) -> Outcome:
 
 def numeric_from_real(value: float, target: PgType) -> Outcome:
     """The shortest decimal that reads back as the double, ``rounded`` where it has more decimals than the scale."""
-    if value in (float("inf"), float("-inf")) or value != value:
-        return refuse(value, StorageClass.REAL, target)
-    return _numeric(value, StorageClass.REAL, shortest_digits(value), target, None)
+    if value - value == 0:
+        return _numeric(value, StorageClass.REAL, shortest_digits(value), target, None)
+    # A server older than 14 has no infinite numeric, and says so.
+    if target.precision is None and value in (INFINITY, -INFINITY):
+        return Converted("Infinity" if value > 0 else "-Infinity")
+    return refuse(value, StorageClass.REAL, target)
 
 
 def numeric_from_text(value: bytes, target: PgType) -> Outcome:
@@ -154,8 +159,7 @@ def numeric_from_text(value: bytes, target: PgType) -> Outcome:
     match = _PLAIN_DECIMAL.fullmatch(value)
     if match is None:
         return refuse(value, StorageClass.TEXT, target)
-    whole, fraction = match[2].decode().lstrip("0"), (match[3] or b"").decode().rstrip("0")
-    digits = Digits(match[1] == b"-", whole, fraction)
+    digits = Digits(match[1] == b"-", match[2].decode().lstrip("0"), (match[3] or b"").decode())
     return _numeric(value, StorageClass.TEXT, digits, target, "text-to-numeric")
 
 
@@ -183,7 +187,7 @@ def _numeric(
     significant = (rounded.whole + rounded.fraction.ljust(scale, "0")).lstrip("0")
     if len(significant) > target.precision:
         return refuse(value, storage, target, f"is out of range for {target}", "numeric")
-    rule = rule if rounded == digits else "rounded"
+    rule = rule if len(digits.fraction.rstrip("0")) <= scale else "rounded"
     if target.precision > DECIMAL128_DIGITS:
         return Converted(str(rounded), rule)
     # From text, since every arithmetic on a Decimal is cut by the precision of the thread's context.
@@ -201,7 +205,8 @@ def _unconstrained(
 
 
 def round_digits(digits: Digits, scale: int) -> Digits:
-    """The number with at most ``scale`` decimals, halves rounded away from zero."""
+    """The number with at most ``scale`` decimals and no zeros after them, halves rounded away from zero."""
+    digits = digits._replace(fraction=digits.fraction.rstrip("0"))
     if len(digits.fraction) <= scale:
         return digits
     kept = digits.whole + digits.fraction[:scale]

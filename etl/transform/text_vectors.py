@@ -105,8 +105,9 @@ def _texts_to_doubles(array: pa.Array, target: PgType, arrow_type: pa.DataType) 
 
 def _texts_to_numeric(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
     if target.precision is None:
-        shortest = r"^(0|-?([1-9][0-9]{0,99}|0\.[0-9]{0,99}[1-9]|[1-9][0-9]{0,99}\.[0-9]{0,99}[1-9]))$"
-        plain = _matches(array, shortest)
+        # As PostgreSQL would write it back: no zeros before the number, no sign before zero.
+        written = r"^(-?[1-9][0-9]{0,99}(\.[0-9]{1,99})?|0|0\.[0-9]{1,99}|-0\.[0-9]{0,99}[1-9])$"
+        plain = _matches(array, written)
         return Vector(as_string(array), _rest(array, plain), (("text-to-numeric", plain),))
     scale = target.scale or 0
     whole = target.precision - scale

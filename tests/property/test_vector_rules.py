@@ -180,7 +180,7 @@ def texts_for(target: PgType) -> st.SearchStrategy[bytes]:
     kind = KINDS.get(target.name, any_text)
     clean = kind.map(str.encode)
     edges = st.sampled_from([text.encode() for text in TEXT_EDGES] + BYTE_EDGES)
-    return clean | clean | edges | damaged(kind) | any_text.map(str.encode)
+    return clean | clean | edges | damaged(kind) | damaged(kind) | any_text.map(str.encode)
 
 
 @cache
@@ -313,7 +313,7 @@ def bits(array: pa.Array) -> list[object]:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_vector_rules_agree_with_the_specification(target: PgType, data: st.DataObject) -> None:
     """Every storage class and target, plain and split, whole and sliced: same outcome, value, rule, count."""

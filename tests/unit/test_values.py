@@ -71,7 +71,10 @@ CONVERTED = [
     (1.5e-7, "numeric", "0.00000015", None),
     (-5, "numeric", "-5", None),
     (0, "numeric", "0", None),
-    ("12.50", "numeric", "12.5", "text-to-numeric"),
+    (float("-inf"), "numeric", "-Infinity", None),
+    ("12.50", "numeric", "12.50", "text-to-numeric"),  # the zero was written: it is no padding
+    ("-0.00", "numeric", "0.00", "text-to-numeric"),
+    ("-00.50", "numeric", "-0.50", "text-to-numeric"),
     (1.005, PgType("numeric", 50, 2), "1.01", "rounded"),
     # boolean
     (0, "boolean", False, None),
@@ -167,7 +170,13 @@ REFUSED = [
     *((word, "double precision") for word in ("", "inf", "NaN", "0x1p3", "1,5", "1e400", "1e-400", ".5", "1.")),
     *((1e39, "real"), (5e-324, "real"), (1e-50, "real"), ("1e39", "real"), ("1e-50", "real")),
     *((word, MONEY) for word in ("12,50", "1e5", "+5", ".5", "NaN", "", "123456789", "99999999.995")),
-    *((10**8, MONEY), (1e8, MONEY), (99999999.995, MONEY), (float("inf"), MONEY), (float("-inf"), "numeric")),
+    *(
+        (10**8, MONEY),
+        (1e8, MONEY),
+        (99999999.995, MONEY),
+        (float("inf"), MONEY),
+        (float("-inf"), PgType("numeric", 50, 2)),
+    ),
     *((2, "boolean"), (-1, "boolean"), (0.5, "boolean"), ("2", "boolean"), ("tru", "boolean"), (" t", "boolean")),
     *((20240101, "date"), (1.7e9, "timestamp"), (1_700_000_000, "timestamptz"), (3600, "time")),
     *(
