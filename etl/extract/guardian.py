@@ -25,24 +25,22 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-BUSY_TIMEOUT_S = 10.0  # how long a writer may keep the write lock before we give up
 
-
-def main(path: str) -> int:
+def main(path: str, busy_timeout_s: float) -> int:
     try:
-        guard(path)
+        guard(path, busy_timeout_s)
     except sqlite3.Error as error:
         say(error=str(error), kind=getattr(error, "sqlite_errorname", type(error).__name__))
         return 1
     return 0
 
 
-def guard(path: str) -> None:
+def guard(path: str, busy_timeout_s: float) -> None:
     # Opened before the locks are taken and never closed: closing any descriptor of the file would drop them all.
     file = os.open(path, os.O_RDONLY)
     before = fingerprint(file, path)
-    control, lock_error = take_write_lock(path)
-    reader = connect(path, "ro")
+    control, lock_error = take_write_lock(path, busy_timeout_s)
+    reader = connect(path, "ro", busy_timeout_s)
     reader.execute("begin")
     reader.execute("select count(*) from sqlite_schema").fetchone()  # a deferred BEGIN pins nothing before a read
     journal_mode = reader.execute("pragma journal_mode").fetchone()[0]
@@ -76,11 +74,11 @@ def guard(path: str) -> None:
         say(finished={"fingerprint": fingerprint(file, path)})
 
 
-def take_write_lock(path: str) -> tuple[sqlite3.Connection | None, str | None]:
+def take_write_lock(path: str, busy_timeout_s: float) -> tuple[sqlite3.Connection | None, str | None]:
     """Keep writers out; (None, reason) where this process may not write the file, and so cannot lock it."""
     if not os.access(path, os.W_OK):
         return None, "the file is not writable"
-    control = connect(path, "rw")
+    control = connect(path, "rw", busy_timeout_s)
     try:
         control.execute("begin immediate")
     except sqlite3.OperationalError as error:
@@ -91,9 +89,9 @@ def take_write_lock(path: str) -> tuple[sqlite3.Connection | None, str | None]:
     return control, None
 
 
-def connect(path: str, mode: str) -> sqlite3.Connection:
+def connect(path: str, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
     uri = f"file:{quote(path)}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
 def fingerprint(file: int, path: str) -> dict[str, Any]:
@@ -122,4 +120,4 @@ def say(**message: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], float(sys.argv[2])))

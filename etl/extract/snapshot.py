@@ -25,6 +25,7 @@ from etl.threads import in_thread
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 GUARDIAN_EXIT_S = 3.0
+BUSY_TIMEOUT_S = 10.0  # how long a writer may keep the write lock before we give up
 
 T = TypeVar("T")
 
@@ -89,6 +90,7 @@ class Guardian:
             "-S",
             guardian_module.__file__,
             str(path),
+            str(BUSY_TIMEOUT_S),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the parent, which tells us when to end
