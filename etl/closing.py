@@ -189,7 +189,7 @@ def _difference(difference: Difference) -> str:
 
 
 def _notes(report: Report) -> str:
-    return "\n".join(f"note: {note}" for note in report.notes)
+    return "\n".join(f"note: {note}" for note in (*report.plan.notes, *report.notes))
 
 
 def listed(lines: Iterable[str], limit: int = 20) -> list[str]:

@@ -10,7 +10,6 @@ import pytest
 
 from etl.cli import etl
 from etl.errors import ExitStatus
-from etl.transform import outcomes
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,3 +67,15 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_rule_is_documented() -> None:
+    """A rule that the report names is explained in docs/coercion.md."""
+    text = (ROOT / "docs" / "coercion.md").read_text(encoding="utf-8")
+    rules = {
+        found
+        for path in (ROOT / "etl" / "transform").glob("*.py")
+        for found in re.findall(r"\"([a-z]+(?:-[a-z0-9]+)+|rounded)\"", path.read_text(encoding="utf-8"))
+    }
+    assert len(rules) > 10
+    assert sorted(rule for rule in rules if f"`{rule}`" not in text) == []
