@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from etl.verify.findings import describe_findings
 from etl.verify.multiset import Unmatched
 from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, match_documents, row_bytes, row_list, walk_rows
 from etl.verify.source import Connection, SourceTableReader
-from etl.verify.tally import Tally
+from etl.verify.tally import Digested, Tally, shift_at_end
 from etl.verify.target import CopyStream, reading_transaction, select_rows
 
 P = ParamSpec("P")
@@ -111,7 +111,7 @@ async def _compare(
 
 async def _expected_batches(
     reader: SourceTableReader, table: TablePlan, setting: Setting
-) -> AsyncIterator[ExpectedRows]:
+) -> AsyncGenerator[ExpectedRows, None]:
     """The source's batches as the target must hold them; the next one is read while this one is compared."""
     source = reader.batches()
 
@@ -180,18 +180,27 @@ def _equal(expected: ExpectedRows, chunks: list[bytes], byte_count: int, tally: 
 
 async def _match_rows(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> None:
     """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
-    source = row_list(expected.rows)
+    source = await in_thread(_digested_source, expected)
     data = b"".join(await stream.take(expected.byte_count))
-    target, starts = await in_thread(walk_rows, data, tally.table, len(source))
-    missing = await in_thread(tally.trailing, source, target)
-    if missing > 0:  # the target has rows more: the batch's last rows may follow
-        data += b"".join(await stream.take(sum(map(len, source[-missing:])) * 5 // 4 + 64))
-        target, starts = await in_thread(walk_rows, data, tally.table, len(source) + missing)
-        missing = await in_thread(tally.trailing, source, target)
-    if missing < 0:  # the target lacks rows: its last ones belong to the next batch
-        target, starts = target[:missing], starts[:missing]
+    target, starts, shift = await in_thread(_walk_and_align, data, source, len(source.rows), tally.table)
+    if shift > 0:  # the target has rows more: the batch's last rows may follow
+        data += b"".join(await stream.take(sum(map(len, source.rows[-shift:])) * 5 // 4 + 64))
+        limit = len(source.rows) + shift
+        target, starts, shift = await in_thread(_walk_and_align, data, source, limit, tally.table)
+    if shift < 0:  # the target lacks rows: its last ones belong to the next batch
+        target, starts = target.first(shift), starts[:shift]
     stream.put_back(data[starts[-1] :])
     await in_thread(tally.add_batch, source, target)
+
+
+def _digested_source(expected: ExpectedRows) -> Digested:
+    return Digested(row_list(expected.rows))
+
+
+def _walk_and_align(data: bytes, source: Digested, limit: int, table: TablePlan) -> tuple[Digested, list[int], int]:
+    rows, starts = walk_rows(data, table, limit)
+    target = Digested(rows)
+    return target, starts, shift_at_end(source, target)
 
 
 def _account(

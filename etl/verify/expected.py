@@ -296,10 +296,9 @@ def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType) -> Varyi
 
 def _documents(array: pa.Array) -> Varying:
     documents = canonical_documents(array)
-    payloads = pa.array(documents, pa.binary())
-    if not payloads.null_count:
-        return payloads, None
-    return payloads, payloads.is_valid().to_numpy(zero_copy_only=False)
+    if not documents.null_count:
+        return documents, None
+    return documents, documents.is_valid().to_numpy(zero_copy_only=False)
 
 
 def is_document(kind: PgType) -> bool:

@@ -191,9 +191,10 @@ def _fraction_micros(fraction: NDArray[np.int32], digits: int) -> NDArray[np.int
     if digits <= 6:
         return fraction * np.int32(10 ** (6 - digits))
     unit = np.int32(10 ** (digits - 6))
-    micros = fraction // unit
+    micros: NDArray[np.int32] = fraction // unit
     twice = 2 * (fraction - micros * unit)
-    return micros + ((twice > unit) | ((twice == unit) & (micros & 1 == 1)))  # half to even
+    micros += (twice > unit) | ((twice == unit) & (micros & 1 == 1))  # half to even
+    return micros
 
 
 def _offset(text: Digits, layout: bytes) -> tuple[Micros, Mask]:

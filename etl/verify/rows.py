@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,11 @@ def digest(row: bytes) -> int:
     return value
 
 
+def digests(rows: Sequence[bytes]) -> list[int]:
+    """`digest` of each row."""
+    return list(map(xxhash.xxh3_128_intdigest, rows))
+
+
 def sum_digests(rows: Sequence[bytes]) -> int:
     """The sum of the rows' digests; not yet reduced modulo 2^128."""
     return sum(map(xxhash.xxh3_128_intdigest, rows))
@@ -185,59 +191,52 @@ def walk_rows(stream: bytes, table: TablePlan, limit: int | None = None) -> tupl
 
     Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete.
     """
-    documents = {
+    starts = [0]
+    most = len(stream) if limit is None else limit
+    read_count, read_length = _COUNT.unpack_from, _LENGTH.unpack_from
+    try:
+        while len(starts) <= most:
+            at = starts[-1]
+            (count,) = read_count(stream, at)
+            if count == _END_OF_COPY:
+                break
+            at += 2
+            for _ in range(count):
+                (length,) = read_length(stream, at)
+                at += 4 + length if length > 0 else 4
+            starts.append(at)
+    except struct.error:
+        pass  # the last row is not complete
+    if starts[-1] > len(stream):
+        starts.pop()
+    versioned = {
         place: column.type.name == "jsonb" for place, column in enumerate(table.columns) if is_document(column.type)
     }
-    rows: list[bytes] = []
-    starts = [0]
-    while limit is None or len(rows) < limit:
-        fields = _fields_at(stream, starts[-1])
-        if fields is None:
-            break
-        spans, end = fields
-        if documents:
-            rows.append(join_row(field_payloads(stream, spans, documents)))
-        else:
-            rows.append(stream[starts[-1] : end])
-        starts.append(end)
-    return rows, starts
+    rows = [stream[start:end] for start, end in pairwise(starts)]
+    return (_canonical_rows(rows, versioned) if versioned else rows), starts
 
 
-def _fields_at(stream: bytes, at: int) -> tuple[list[tuple[int, int]], int] | None:
-    """Start and length of each field of the row at ``at``, and the row's end; None when it is not complete."""
-    size = len(stream)
-    if at + 2 > size:
-        return None
-    (count,) = _COUNT.unpack_from(stream, at)
-    if count == _END_OF_COPY:
-        return None
-    at += 2
-    spans = []
-    for _ in range(count):
-        if at + 4 > size:
-            return None
-        (length,) = _LENGTH.unpack_from(stream, at)
-        at += 4
-        spans.append((at, length))
-        at += max(length, 0)
-    return None if at > size else (spans, at)
+def _canonical_rows(rows: list[bytes], versioned: dict[int, bool]) -> list[bytes]:
+    """Rows as the server sends them, their documents made canonical (True: jsonb, with its version byte)."""
+    split = [split_row(row) for row in rows]
+    for place, skip in versioned.items():
+        texts = [row[place] for row in split]
+        found = [text[int(skip) :] for text in texts if text is not None]
+        documents = iter(_target_documents(found))
+        for row, text in zip(split, texts, strict=True):
+            row[place] = None if text is None else next(documents)
+    return list(map(join_row, split))
 
 
 def split_row(row: bytes) -> list[bytes | None]:
-    """The payloads of one canonical row; None for NULL, and for what has no equivalent."""
-    fields = _fields_at(row, 0)
-    if fields is None:
-        raise ValueError("not a whole row")
-    return [row[at : at + length] if length >= 0 else None for at, length in fields[0]]
-
-
-def field_payloads(stream: bytes, spans: Sequence[tuple[int, int]], documents: dict[int, bool]) -> list[bytes | None]:
-    """The payloads of one row of the stream, its documents made canonical (True: jsonb, with its version byte)."""
-    payloads = [stream[at : at + length] if length >= 0 else None for at, length in spans]
-    for place, versioned in documents.items():
-        text = payloads[place]
-        if text is not None:
-            payloads[place] = _target_documents([text[1:] if versioned else text])[0]
+    """The payloads of one row; None for NULL, and for what has no equivalent."""
+    payloads: list[bytes | None] = []
+    (count,), at = _COUNT.unpack_from(row), 2
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(row, at)
+        at += 4
+        payloads.append(row[at : at + length] if length >= 0 else None)
+        at += max(length, 0)
     return payloads
 
 
@@ -252,7 +251,7 @@ def join_row(payloads: Sequence[bytes | None]) -> bytes:
 
 def _target_documents(texts: list[bytes]) -> list[bytes]:
     """Canonical documents; what is none (json may hold it) stays as it is."""
-    canonical = canonical_documents(pa.array(texts, pa.binary()))
+    canonical = canonical_documents(pa.array(texts, pa.binary())).to_numpy(zero_copy_only=False).tolist()
     return [text if document is None else document for text, document in zip(texts, canonical, strict=True)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from etl.model import TablePlan
 from etl.verify.expected import is_document
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
-from etl.verify.rows import digest, join_row, split_row, sum_digests
+from etl.verify.rows import digest, digests, join_row, split_row, sum_digests
 
 
 class Tally:
@@ -33,37 +33,29 @@ class Tally:
         self.source_rows += len(rows)
         self.target_rows += len(rows)
 
-    def add_batch(self, source: Sequence[bytes], target: Sequence[bytes]) -> None:
+    def add_batch(self, source: Digested, target: Digested) -> None:
         """Rows of both sides that stand near each other but are not all equal."""
-        self._add(SOURCE, source, self.source_rows)
-        self._add(TARGET, target, self.target_rows)
-        self.source_rows += len(source)
-        self.target_rows += len(target)
-
-    def add_extra(self, target: Sequence[bytes]) -> None:
-        """Rows of the target behind the source's last."""
-        self.add_batch((), target)
-
-    def trailing(self, source: Sequence[bytes], target: Sequence[bytes]) -> int:
-        """How many rows at the end of the longer-running side have no equal in this batch.
-
-        Positive: rows of the source; negative: rows of the target; 0 when both are as far, or when so little
-        matches that it is no question of a shift.
-        """
-        ours, theirs = set(source), set(target)
-        left, right = _unknown_at_end(source, theirs), _unknown_at_end(target, ours)
-        if left == right or 2 * left > len(source) or 2 * right > len(target):
-            return 0
-        return left if left > right else -right
-
-    def _add(self, side: int, rows: Sequence[bytes], first: int) -> None:
-        digests = list(map(digest, rows))
-        if side == SOURCE:
-            self.source_sum += sum(digests)
+        ours, theirs = set(source.digests), set(target.digests)
+        if len(ours) == len(source.rows) and len(theirs) == len(target.rows):
+            # no row stands twice: equal ones cancel here, the others wait for the next batches
+            self._wait(SOURCE, source, self.source_rows, theirs)
+            self._wait(TARGET, target, self.target_rows, ours)
         else:
-            self.target_sum += sum(digests)
-        for place, (row, value) in enumerate(zip(rows, digests, strict=True)):
-            self._unmatched.add(side, value, self._key(row, value), first + place)
+            self._wait(SOURCE, source, self.source_rows, set())
+            self._wait(TARGET, target, self.target_rows, set())
+        self.source_rows += len(source.rows)
+        self.target_rows += len(target.rows)
+        self.source_sum += sum(source.digests)
+        self.target_sum += sum(target.digests)
+
+    def add_extra(self, rows: Sequence[bytes]) -> None:
+        """Rows of the target behind the source's last."""
+        self.add_batch(Digested([]), Digested(rows))
+
+    def _wait(self, side: int, rows: Digested, first: int, known: set[int]) -> None:
+        for place, value in enumerate(rows.digests):
+            if value not in known:
+                self._unmatched.add(side, value, self._key(rows.rows[place], value), first + place)
 
     def _key(self, row: bytes, value: int) -> int:
         if not self._key_places:
@@ -72,8 +64,35 @@ class Tally:
         return digest(join_row([payloads[place] for place in self._key_places]))
 
 
-def _unknown_at_end(rows: Sequence[bytes], known: set[bytes]) -> int:
-    for count, row in enumerate(reversed(rows)):
-        if row in known:
+class Digested:
+    """Canonical rows with their digests."""
+
+    def __init__(self, rows: Sequence[bytes]) -> None:
+        self.rows = rows
+        self.digests = digests(rows)
+
+    def first(self, count: int) -> Digested:
+        """The first rows only."""
+        part = Digested([])
+        part.rows, part.digests = self.rows[:count], self.digests[:count]
+        return part
+
+
+def shift_at_end(source: Digested, target: Digested) -> int:
+    """How many rows at the end of the longer-running side have no equal in this batch.
+
+    Positive: rows of the source; negative: rows of the target; 0 when both are as far, or when so little matches
+    that it is no question of a shift.
+    """
+    left = _unknown_at_end(source.digests, set(target.digests))
+    right = _unknown_at_end(target.digests, set(source.digests))
+    if left == right or 2 * left > len(source.rows) or 2 * right > len(target.rows):
+        return 0
+    return left if left > right else -right
+
+
+def _unknown_at_end(values: Sequence[int], known: set[int]) -> int:
+    for count, value in enumerate(reversed(values)):
+        if value in known:
             return count
-    return len(rows)
+    return len(values)
