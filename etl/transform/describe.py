@@ -71,7 +71,12 @@ def _index(index: IndexPlan) -> str:
 
 
 def _foreign_key(key: ForeignKeyPlan) -> str:
-    return f"foreign key {key.name} ({', '.join(key.columns)}) → {key.parent} ({', '.join(key.parent_columns)})"
+    text = f"foreign key {key.name} ({', '.join(key.columns)}) → {key.parent} ({', '.join(key.parent_columns)})"
+    for event, action in (("update", key.on_update), ("delete", key.on_delete)):
+        text += "" if action == "NO ACTION" else f" on {event} {action.lower()}"
+    if key.deferrable:
+        text += " deferrable initially deferred" if key.initially_deferred else " deferrable"
+    return text
 
 
 def _skipped(thing: SkippedObject) -> str:

@@ -296,4 +296,4 @@ def _unknown(node: exp.Expression) -> str:
         return f"{node.name}() is not translated"
     if isinstance(node, exp.Column):
         return f"{node.name} is no column of the table"
-    return f"{type(node).__name__} is not translated"
+    return f"{node.key.upper()} is not translated"

@@ -1,0 +1,26 @@
+-- every way to a primary key, and every shape of index
+create table alias (id integer primary key, n int);
+create table counted (id INTEGER PRIMARY KEY AUTOINCREMENT, n int);
+create table descending (id INTEGER PRIMARY KEY DESC, n int);
+create table descending_apart (id integer, n int, primary key (id desc));
+create table not_alias (id INT PRIMARY KEY, n int);
+create table composite (a text, b int, c text, primary key (c, a)) without rowid;
+create table strict_text (code text primary key, n int) strict;
+create table mentions (id integer primary key, "autoincrement" text default 'autoincrement' /* autoincrement */);
+create table shadowed (rowid text, _rowid_ text, oid text);
+create table shadowed_alias (rowid text, _rowid_ text, oid text, id integer primary key);
+create table half_shadowed (rowid text);
+create table null_key (code text primary key, n int);
+create table null_part (a int, b int, n int, primary key (a, b));
+create table t_pkey (x int);
+create table t (id integer primary key, a text, b int, unique (b, a), constraint only_a unique (a));
+create index plain_index on t (a, b desc);
+create index partial_index on t (b) where a is not null;
+create index folded_index on t (a collate nocase);
+create unique index expression_index on t (lower(a), b);
+create index strange_index on t (substr(a, 2));
+create index rtrim_index on t (a collate rtrim);
+insert into counted (n) values (1), (2), (3);
+delete from counted where id = 3;
+insert into null_key values (null, 1), (null, 2), ('a', 3);
+insert into null_part values (1, null, 1), (1, 2, 2);
