@@ -49,12 +49,10 @@ def cell_bytes(array: pa.Array) -> npt.NDArray[np.uint8]:
 
 
 def matrix_of(array: pa.Array, length: int, rows: Rows | None) -> ByteMatrix:
-    """The cells as rows of bytes: all of them (``rows`` None: all have this length, none is null), or some."""
-    data, offsets = cell_bytes(array), cell_offsets(array)
-    if rows is None:
-        return data[offsets[0] : offsets[-1]].reshape(-1, length)
-    gathered: ByteMatrix = data[offsets[rows][:, None] + np.arange(length, dtype=np.int32)]
-    return gathered
+    """The cells as lines of bytes: all of them (``rows`` None: all have this length, none is null), or some."""
+    cells = array if rows is None else array.take(pa.array(rows))
+    data, offsets = cell_bytes(cells), cell_offsets(cells)
+    return data[offsets[0] : offsets[-1]].reshape(-1, length)
 
 
 def rows_by_length(array: pa.Array, lengths: set[int]) -> Iterator[tuple[int, Rows | None]]:

@@ -22,6 +22,8 @@ from etl.transform.vectors import Vector, VectorRule
 
 Numbers = npt.NDArray[np.int64]
 
+_LOOKED_AT = 16  # cells, to find the layout of some thousand
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
@@ -103,17 +105,25 @@ def _read(array: pa.Array, layouts: tuple[_Layout, ...]) -> _Columns:
         matrix = matrix_of(array, length, rows)
         left = np.arange(len(array)) if rows is None else rows
         candidates = [layout for layout in layouts if layout.length == length]
-        candidates.sort(key=lambda layout: not _resembles(matrix[0].tobytes(), layout))
-        for layout in candidates:
+        while len(left) and (layout := _next_layout(matrix, candidates)) is not None:
+            candidates.remove(layout)
             read = _read_layout(matrix, layout, left, cells)
-            if read.all():
-                break
             matrix, left = matrix[~read], left[~read]
     return cells
 
 
+def _next_layout(matrix: ByteMatrix, candidates: list[_Layout]) -> _Layout | None:
+    """A layout that a cell here and there looks like; without one, the rest is better left odd."""
+    for cell in matrix[:: 1 + len(matrix) // _LOOKED_AT]:
+        text = cell.tobytes()
+        for layout in candidates:
+            if _resembles(text, layout):
+                return layout
+    return None
+
+
 def _resembles(text: bytes, layout: _Layout) -> bool:
-    """Whether a cell looks like the layout, so that the right one is tried first."""
+    """Whether a cell has the layout, its digits not looked at."""
     return re.fullmatch(_shape(layout), text, re.DOTALL) is not None
 
 
