@@ -69,19 +69,22 @@ class BarProgress:
                 self._tables[table].advance(rows, source_bytes)
 
     def finish_table(self, table: str) -> None:
-        """Its bar goes."""
+        """Its bar goes; keys and indexes, which never had one, are counted too."""
         with self._lock:
-            self._finished += self._tables.pop(table, None) is not None
+            self._tables.pop(table, None)
+            self._finished += 1
 
     def finish_phase(self, phase: str, seconds: float) -> None:
         """A line stays: what the phase did and how long it took."""
         with self._lock:
-            whole, tables, self._phase = self._whole, self._finished, ""
+            whole, done, self._phase = self._whole, self._finished, ""
         told = f"[green]✓[/] {phase:<8} {duration(seconds):>8}"
         if whole.rows:
             speed = f"{short_count(whole.rows / max(seconds, 1e-6))} rows/s"
             rate = f"{size(whole.source_bytes / max(seconds, 1e-6))}/s"
-            told += f"   {count(whole.rows)} rows, {tables} tables, {speed}, {rate}"
+            told += f"   {count(whole.rows)} rows, {done} table{'' if done == 1 else 's'}, {speed}, {rate}"
+        elif done:
+            told += f"   {done} objects"
         self._console.print(told)
 
     def note(self, message: str) -> None:

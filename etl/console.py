@@ -37,7 +37,8 @@ def run_job(job: Job, options: Options, progress_kind: str, leave: Leave | None 
 
 def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStatus:
     """Print the report, write the JSON files, say on stderr what is left to do; returns the exit status."""
-    write_out(describe_plan(report) if options.dry_run else render(report, shutil.get_terminal_size().columns))
+    width = shutil.get_terminal_size(fallback=(160, 24)).columns
+    write_out(describe_plan(report) if options.dry_run else render(report, width))
     for path in paths:
         try:
             write_json(report, path)

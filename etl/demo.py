@@ -18,8 +18,8 @@ from etl.sample import build_sample
 _MARK = "made-by-etl-demo"
 _QUERIES = (
     "select status, count(*), sum(total) from orders group by status order by 2 desc",
-    "select c.name, c.preferences->>'theme' as theme, count(*) as orders "
-    "from customers c join orders o on o.customer_id = c.id group by c.id order by 3 desc limit 5",
+    "select c.name, count(*) as orders, sum(o.total) as spent from customers c "
+    "join orders o on o.customer_id = c.id group by c.id order by spent desc limit 5",
 )
 
 

@@ -217,10 +217,13 @@ class JsonProgress:
             self._say("table_advanced", phase=self._phase, table=table, **_figures(meter))
 
     def finish_table(self, table: str) -> None:
-        """``table_finished``."""
+        """``table_finished``, or ``object_finished`` for a key or an index, which never began."""
         self._told.pop(table, None)
-        meter = self._tables.pop(table, None) or Meter(0)
-        self._say("table_finished", phase=self._phase, table=table, **_figures(meter))
+        meter = self._tables.pop(table, None)
+        if meter is None:
+            self._say("object_finished", phase=self._phase, object=table)
+        else:
+            self._say("table_finished", phase=self._phase, table=table, **_figures(meter))
 
     def finish_phase(self, phase: str, seconds: float) -> None:
         """``phase_finished``."""
