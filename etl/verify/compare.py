@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from etl.errors import SourceError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
+from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.equivalents import UTC_SETTING, Setting
 from etl.verify.findings import describe_findings
 from etl.verify.multiset import Unmatched
 from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, match_documents, row_bytes, row_list, walk_rows
 from etl.verify.source import Connection, SourceTableReader
-from etl.verify.tally import Digested, Tally, shift_at_end
 from etl.verify.target import CopyStream, reading_transaction, select_rows
 
 P = ParamSpec("P")
