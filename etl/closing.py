@@ -119,7 +119,7 @@ def _wall(report: Report) -> str:
     """Wall time and where it went; the tables' own times overlap, so they add up to more."""
     phases = ", ".join(f"{name} {duration(seconds)}" for name, seconds in report.phases.items() if name != "total")
     wall = report.phases.get("total", sum(report.phases.values()))
-    return f"wall time {duration(wall)} ({phases}); the tables' times overlap" if phases else ""
+    return f"wall time {duration(wall)} ({phases})" if phases else ""
 
 
 # --- what a user should know -----------------------------------------------------------------------------------------

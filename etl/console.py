@@ -31,7 +31,7 @@ def run_job(job: Job, options: Options, progress_kind: str, leave: Leave | None 
     """Run the pipeline's ``migrate`` or ``verify`` with progress and signals; returns its report with the wall time."""
     started = time.monotonic()
     with open_progress(progress_kind, sys.stderr) as progress:
-        report = run_interruptible(lambda: job(options, progress), leave)
+        report = run_interruptible(lambda: job(options, progress), progress.note, leave)
     return replace(report, phases={**report.phases, "total": time.monotonic() - started})
 
 

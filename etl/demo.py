@@ -5,7 +5,10 @@ Invariant: everything lives in one folder that the demo marked as its own; runni
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,12 +74,21 @@ def _farewell(directory: Path, server: EmbeddedServer) -> str:
     psql = _write_psql(directory, server)
     queries = "\n".join(f"  {psql} -c {shlex.quote(query)}" for query in _QUERIES)
     again = "" if str(directory) == "demo" else f" --dir {shlex.quote(str(directory))}"
+    program = _program()
     return (
         f"\nPostgreSQL is running: {server.dsn}\n"
         f"Two queries to try:\n{queries}\n"
-        f"Stop it:    etl demo{again} --stop\n"
+        f"Stop it:    {program} demo{again} --stop\n"
         f"Delete it:  rm -r {shlex.quote(str(directory))}   (stop it first)"
     )
+
+
+def _program() -> str:
+    """How this program was called, where plain `etl` would not find it."""
+    called = Path(sys.argv[0])
+    if shutil.which("etl") is not None or not called.exists():
+        return "etl"
+    return shlex.quote(str(Path(os.path.relpath(called))))
 
 
 def _write_psql(directory: Path, server: EmbeddedServer) -> str:

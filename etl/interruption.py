@@ -20,16 +20,18 @@ CLEANUP_S = 5.0
 
 T = TypeVar("T")
 Leave = Callable[[], None]
+Tell = Callable[[str], None]
 
 
-def run_interruptible(work: Callable[[], Coroutine[Any, Any, T]], leave: Leave | None = None) -> T:
+def run_interruptible(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None = None) -> T:
     """Run the coroutine that ``work`` makes, on uvloop where it is installed.
 
     Returns its result, even where a signal came too late to stop it. Raises InterruptedRunError (status 130 or 143)
-    when a signal ended it, else whatever it raised. ``leave`` runs just before a hard exit.
+    when a signal ended it, else whatever it raised. ``tell`` says that the signal was heard; ``leave`` runs just
+    before a hard exit.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_guard(work, leave))
+        return runner.run(_guard(work, tell, leave))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -40,7 +42,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _guard(work: Callable[[], Coroutine[Any, Any, T]], leave: Leave | None) -> T:
+async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None) -> T:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work())
     received: list[signal.Signals] = []
@@ -48,7 +50,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], leave: Leave | None
 
     def stop(number: signal.Signals) -> None:
         received.append(number)
-        _say("interrupted: cleaning up (again to leave at once)")
+        tell("interrupted: cleaning up (once more to leave at once)")
         for watched in (signal.SIGINT, signal.SIGTERM):
             # Python's own handler from here on: it also works while the loop stands still
             loop.remove_signal_handler(watched)
