@@ -44,7 +44,7 @@ _dirty = click.option("--dirty", default="0%", callback=_percent, show_default=T
 _seed = click.option("--seed", default=20240229, show_default=True)
 _folder = click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
     default=default_folder,
     help="Where databases, ready files and the private server live; a RAM disk when there is one.",
 )
@@ -54,7 +54,7 @@ _check = click.option("--check", is_flag=True, help="Exit 1 when a figure of the
 _dsn = click.option("--dsn", help="Measure on this server instead of a private one.")
 _binaries = click.option(
     "--postgres",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
     help="Program folder of the PostgreSQL to start; found by itself otherwise.",
 )
 
