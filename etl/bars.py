@@ -9,8 +9,9 @@ from threading import Lock
 from types import TracebackType
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,7 @@ from etl.progress import Meter
 from etl.units import clock, count, duration, short_count, size
 
 _NAME_WIDTH = 18
+_CTRL_C_WIDTH = 3  # a terminal echoes ^C at the end of the last line: a full line would wrap and leave a bar behind
 _ROWS_SHOWN = 8  # more running tables than this would push the overall bar off small screens
 
 
@@ -100,7 +102,7 @@ class BarProgress:
             for name, meter in running[:_ROWS_SHOWN]:
                 _add_bar(grid, name, meter, "cyan")
             _add_bar(grid, self._phase, self._whole, "bold")
-            return Group(grid)
+            return Padding(grid, (0, _CTRL_C_WIDTH, 0, 0))
 
 
 def _grid() -> Table:
