@@ -122,7 +122,7 @@ class Unmatched:
             self._folder = tempfile.TemporaryDirectory(prefix="etl-verify-")
         for side in (SOURCE, TARGET):
             records = self._take(side)
-            buckets = records["key"].view(np.uint8).reshape(-1, 16)[:, 0] if len(records) else np.zeros(0, np.uint8)
+            buckets = _bytes(records, "key")[:, 0]
             order = np.argsort(buckets, kind="stable")
             records, buckets = records[order], buckets[order]
             edges = np.searchsorted(buckets, np.arange(BUCKETS + 1))
@@ -182,10 +182,9 @@ def _classify(source: Records, target: Records, name: str, settled: Settled) -> 
 def _numbered(source: Records, target: Records, names: list[str]) -> tuple[int, NDArray[Any], NDArray[Any]]:
     """A small number for each distinct value of the named fields, and the numbers of both sides' records."""
     joined = np.concatenate((source, target))
-    parts = [joined[name].view(np.uint8).reshape(len(joined), 16) for name in names] if len(joined) else []
-    if not parts:
+    if not len(joined):
         return 0, np.zeros(0, np.int64), np.zeros(0, np.int64)
-    values = np.ascontiguousarray(np.concatenate(parts, axis=1)).view(">u8").reshape(len(joined), -1)
+    values = np.concatenate([_bytes(joined, name) for name in names], axis=1).view(">u8")
     order = np.lexsort(values.T[::-1])
     changed = np.ones(len(joined), np.int64)
     changed[0] = 0
@@ -193,6 +192,11 @@ def _numbered(source: Records, target: Records, names: list[str]) -> tuple[int, 
     numbers = np.empty(len(joined), np.int64)
     numbers[order] = np.cumsum(changed)
     return int(numbers.max()) + 1, numbers[: len(source)], numbers[len(source) :]
+
+
+def _bytes(records: Records, name: str) -> NDArray[np.uint8]:
+    """A digest of each record as a row of 16 bytes."""
+    return np.ascontiguousarray(records[name]).view(np.uint8).reshape(len(records), 16)
 
 
 def _rank(numbers: NDArray[Any]) -> NDArray[Any]:
