@@ -7,6 +7,7 @@ once on a second signal, even when the event loop stands still.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -42,8 +43,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+def _note_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A future that the driver abandons with a lost connection: what mattered of it has been raised elsewhere."""
+    logging.getLogger("etl").debug("%s: %r", context.get("message"), context.get("exception"))
+
+
 async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None) -> T:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_note_stray)
     task = asyncio.ensure_future(work())
     received: list[signal.Signals] = []
     timers: list[threading.Timer] = []

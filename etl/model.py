@@ -231,7 +231,8 @@ class Statement:
 class PlainColumn:
     """A column of a page read as it is; the reader has proven the storage class of every cell.
 
-    ``array`` is int64, float64, string (raw bytes: not yet known to be UTF-8) or binary; an all-null column may have any of these types.
+    ``array`` is int64, float64, string (raw bytes: not yet known to be UTF-8) or binary; an all-null column may have
+    any of these types.
     ``integral_is_integer``: the column has NUMERIC affinity and came back as float64 with all magnitudes below
     2^53; SQLite stores integral values of such a column as INTEGER, so a cell 5.0 was INTEGER 5 and 5.5 was REAL.
     """
@@ -255,7 +256,7 @@ SourceValues = PlainColumn | SplitColumn
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """Some thousand rows of one table as SQLite holds them. ``keys`` name the rows in messages: one array per key part."""
+    """Some thousand rows of one table as SQLite holds them; ``keys`` name the rows in messages, an array per key part."""
 
     number: int  # 0-based within the table
     row_count: int

@@ -121,8 +121,9 @@ async def guarded(connection: asyncpg.Connection, work: Coroutine[Any, Any, T]) 
             await cancel_work(connection, task)
             raise
         raise TargetLostError("the server closed the connection", "see the server's log; then run again") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        if connection.is_closed():  # whatever asyncpg says of it, this is the cause
+    except Exception as error:
+        # whatever asyncpg or the loop says of it, this is the cause
+        if connection.is_closed() and (not isinstance(error, EtlError) or isinstance(error, TargetError)):
             raise TargetLostError(
                 f"the connection was lost: {error}", "see the server's log; then run again"
             ) from error

@@ -91,19 +91,19 @@ def strike(
     source: Path, dsn: str, at_phase: str, after_s: float, hit: Callable[[subprocess.Popen[str]], None]
 ) -> tuple[int, str]:
     """Start a run, wait for its phase, strike; return exit status and stderr."""
-    process = subprocess.Popen(
-        command(source, dsn), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    seen = []
-    assert process.stderr is not None
-    for line in process.stderr:
-        seen.append(line)
-        if at_phase in line:
-            break
-    time.sleep(after_s)
-    hit(process)
-    rest = process.stderr.read()
-    process.wait(timeout=30)
+    with subprocess.Popen(
+        command(source, dsn), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        seen = []
+        assert process.stderr is not None
+        for line in process.stderr:
+            seen.append(line)
+            if at_phase in line:
+                break
+        time.sleep(after_s)
+        hit(process)
+        rest = process.stderr.read()
+        process.wait(timeout=30)
     return process.returncode, "".join(seen) + rest
 
 
@@ -127,7 +127,8 @@ def test_a_signal_leaves_the_target_as_it_was(
     assert returned == status, said
     assert "Traceback" not in said
     assert asyncio.run(target_state(database_dsn)) == before
-    assert migrate(source, database_dsn).returncode == 0
+    if phase == "build":
+        assert migrate(source, database_dsn).returncode == 0
 
 
 @pytest.mark.parametrize(("phase", "after_s"), [("load", 0.0), ("load", 0.3), ("build", 0.0), ("verify", 0.1)])
@@ -165,6 +166,7 @@ def test_a_lost_backend_in_the_middle_of_the_load_is_tried_again(source: Path, d
 
     returned, said = strike(source, database_dsn, "load", 0.05, hit)
     assert returned == 0, said
+    assert "exception" not in said
     assert asyncio.run(execute(database_dsn, "select count(*), count(distinct id) from parent")) == [(ROWS, ROWS)]
 
 
@@ -197,9 +199,7 @@ def test_a_refused_value_names_its_row_and_leaves_nothing(tmp_path: Path, databa
     before = asyncio.run(target_state(database_dsn))
     done = migrate(path, database_dsn)
     assert done.returncode == 1
-    assert "error: events.amount (rowid=4182000): '12,50' is not numeric(10,2)" in done.stderr.replace(
-        "id=4182000", "rowid=4182000"
-    ).replace("rowrowid", "rowid")
+    assert "error: events.amount (id=4182000): '12,50' is not numeric(10,2)" in done.stderr
     assert "hint:" in done.stderr
     assert asyncio.run(target_state(database_dsn)) == before
 
