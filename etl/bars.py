@@ -11,7 +11,6 @@ from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -98,20 +97,21 @@ class BarProgress:
             if not self._phase:
                 return Text("")
             running = sorted(self._tables.items(), key=lambda item: -item[1].total_rows)
-            grid = _grid()
+            grid = _grid(self._console.width - _CTRL_C_WIDTH)
             for name, meter in running[:_ROWS_SHOWN]:
                 _add_bar(grid, name, meter, "cyan")
             _add_bar(grid, self._phase, self._whole, "bold")
-            return Padding(grid, (0, _CTRL_C_WIDTH, 0, 0))
+            return grid
 
 
-def _grid() -> Table:
+def _grid(width: int) -> Table:
     """Name, bar, per cent, rows, rows/s, bytes/s, time left; the bar takes what the figures leave."""
     grid = Table.grid(padding=(0, 1), expand=True)
+    grid.width = width
     grid.add_column(width=_NAME_WIDTH, no_wrap=True, overflow="ellipsis")
     grid.add_column(ratio=1, min_width=6)
-    for width in (4, 5, 12, 9, 7):
-        grid.add_column(justify="right", no_wrap=True, width=width)
+    for figures in (4, 5, 12, 9, 7):
+        grid.add_column(justify="right", no_wrap=True, width=figures)
     return grid
 
 
