@@ -21,6 +21,7 @@ from click.core import ParameterSource
 from etl.console import deliver, run_job, say, tell_failure
 from etl.errors import ExitStatus, InterruptedRunError, UsageError
 from etl.invocation import TargetChoice, check_reports, find_source, find_target, make_options
+from etl.memory import bound_allocators
 from etl.options import Options
 
 Flags = Mapping[str, Any]
@@ -51,12 +52,13 @@ def run_demo(ctx: click.Context, flags: Flags) -> int:
 def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"])
     source = find_source(flags["source"])
+    if flags["dry_run"] and (flags["embedded"] is not None or flags["target"] is None):
+        return _run_migration(make_options(source, "", flags), flags, reports)  # a plan needs no server
     if flags["embedded"] is None:
         if flags["keep_running"]:
             raise UsageError("--keep-running: there is no embedded PostgreSQL to keep", "add --embedded DIR")
         choice = _target(ctx, flags)
-        if not flags["dry_run"]:
-            _confirm(choice, source, flags["yes"])
+        _confirm(choice, source, flags["yes"] or flags["dry_run"])
         return _run_migration(make_options(source, choice.dsn, flags), flags, reports)
     if flags["target"] is not None and ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE:
         raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
@@ -123,6 +125,7 @@ def _embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callab
 
 def _bounded(flags: Flags, work: Callable[[], int]) -> int:
     """The error boundary of every command."""
+    bound_allocators()
     logging.basicConfig(
         level=flags["log_level"].upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )

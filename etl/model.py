@@ -256,7 +256,7 @@ SourceValues = PlainColumn | SplitColumn
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """Some thousand rows of one table as SQLite holds them; ``keys`` name the rows in messages, an array per key part."""
+    """Some thousand rows of one table as SQLite holds them; ``keys`` name the rows, one array per part of the key."""
 
     number: int  # 0-based within the table
     row_count: int

