@@ -15,9 +15,9 @@ from decimal import Decimal
 from sqlglot import exp
 
 from etl.model import PgType
-from etl.transform.expressions import is_iso_date
+from etl.transform.literals import is_iso_date, number_literal
 from etl.transform.names import quote_text
-from etl.transform.syntax import Untranslatable, number_literal, parse, unwrapped, written
+from etl.transform.syntax import Untranslatable, parse, unwrapped, written
 from etl.transform.types import INTEGER_TYPES, TEXT_TYPES
 
 UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset

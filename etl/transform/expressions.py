@@ -6,16 +6,15 @@ on both sides for every value that its column can hold; anything else raises ``U
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 from sqlglot import exp
 
 from etl.model import Affinity, PgType
+from etl.transform.literals import boolean_literal, exact_number, is_iso_date, number_literal
 from etl.transform.names import quote, quote_text
-from etl.transform.syntax import Untranslatable, number_literal, parse, unwrapped, written
+from etl.transform.syntax import Untranslatable, parse, unwrapped, written
 from etl.transform.types import INTEGER_TYPES, NUMBER_TYPES
 
 COMPARISONS: Mapping[type[exp.Expression], str] = {
@@ -219,34 +218,15 @@ def _literal(node: exp.Expression, operand: Operand, scope: Scope) -> str:
     if isinstance(node, exp.Null):
         return "null"
     if kind == "boolean":
-        return _boolean_literal(node)
+        return boolean_literal(node)
     if kind in NUMBER_TYPES:
-        return number_literal(node)
+        return exact_number(number_literal(node), kind)
     text = _string(node, scope)
     if kind in {"text", "varchar"}:
         return quote_text(text)
     if kind == "date" and is_iso_date(text):
         return f"date {quote_text(text)}"
     raise Untranslatable(f"{text!r} is no {operand.type}")
-
-
-def is_iso_date(text: str) -> bool:
-    """``YYYY-MM-DD`` and on the calendar."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        return False
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _boolean_literal(node: exp.Expression) -> str:
-    if isinstance(node, exp.Boolean):
-        return "true" if node.this else "false"
-    if isinstance(node, exp.Literal) and not node.is_string and node.this in {"0", "1"}:
-        return "true" if node.this == "1" else "false"
-    raise Untranslatable(f"{written(node)} is no boolean")
 
 
 def _typeof(node: exp.Expression, listed: set[str], scope: Scope, negated: bool) -> str:

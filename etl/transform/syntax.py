@@ -6,7 +6,6 @@ no rewriting of sqlglot (``date('now')`` folds to today, ``strftime`` changes it
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -45,19 +44,6 @@ def unwrapped(node: exp.Expression) -> exp.Expression:
     while isinstance(node, exp.Paren):
         node = node.this
     return node
-
-
-def number_literal(node: exp.Expression) -> str:
-    """A number as written, its sign included; TRUE and FALSE are 1 and 0. Raises Untranslatable."""
-    node = unwrapped(node)
-    if isinstance(node, exp.Neg):
-        inner = number_literal(node.this)
-        return inner[1:] if inner.startswith("-") else f"-{inner}"
-    if isinstance(node, exp.Boolean):
-        return "1" if node.this else "0"
-    if isinstance(node, exp.Literal) and not node.is_string and re.fullmatch(r"[\d.]+(?:[eE][+-]?\d+)?", node.this):
-        return str(node.this)
-    raise Untranslatable(f"{written(node)} is no number")
 
 
 def written(node: exp.Expression) -> str:
