@@ -12,9 +12,7 @@ async def test_a_fresh_database_is_empty_and_real(database_dsn: str, server_dsn:
     """Nothing is in the database that a test gets, and it is not the server's own."""
     connection = await asyncpg.connect(database_dsn)
     try:
-        tables = await connection.fetchval(
-            "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
-        )
+        tables = await connection.fetchval("select count(*) from pg_class where relnamespace = 'public'::regnamespace")
         name = await connection.fetchval("select current_database()")
     finally:
         await connection.close()
