@@ -67,7 +67,7 @@ def server_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    ram = Path("/dev/shm")
+    ram = Path("/dev/shm")  # noqa: S108 - not a file of ours: a folder is made inside it
     folder = Path(tempfile.mkdtemp(prefix="etl-test-", dir=ram if os.access(ram, os.W_OK) else None))
     try:
         with embedded_server(folder / "pg") as server:
