@@ -36,7 +36,7 @@ def canonical_document(text: bytes) -> bytes | None:
             return _respell(text)
         except _REFUSED:
             pass  # too deep for orjson, or no JSON: the slow path knows
-    return _canonical_by_token(text)
+    return canonical_document_by_token(text)
 
 
 def canonical_documents(texts: pa.Array) -> pa.Array:
@@ -49,7 +49,7 @@ def canonical_documents(texts: pa.Array) -> pa.Array:
             document = None if doubt else _respell(text)
         except _REFUSED:
             document = None
-        if document is None and (document := _canonical_by_token(text)) is None:
+        if document is None and (document := canonical_document_by_token(text)) is None:
             none.append(len(ends) - 1)
         joined += document or b""
         ends.append(len(joined))
@@ -68,7 +68,7 @@ def _respell(text: bytes) -> bytes:
     return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
 
 
-def _canonical_by_token(text: bytes) -> bytes | None:
+def canonical_document_by_token(text: bytes) -> bytes | None:
     """The slow, exact path: tokens and a stack of our own, so that depth does not matter."""
     try:
         text.decode()

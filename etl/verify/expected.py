@@ -6,9 +6,7 @@ A cell without equivalent gets a length that no field has, so its row can equal 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,31 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.model import PgType, StorageClass
+from etl.verify.cells import Cells
 from etl.verify.decimals import integers_as_numeric, reals_as_free_numeric, reals_as_numeric
 from etl.verify.documents import canonical_documents
-from etl.verify.equivalents import EXACT, UTC_SETTING, Setting, expected_payload
-from etl.verify.instants import date_days, epoch_micros, time_micros, timestamp_micros
-from etl.verify.source import Cells
+from etl.verify.equivalents import UTC_SETTING, Setting, expected_payload
+from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, widths_of
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NULL_LENGTH, NO_EQUIVALENT = -1, -2
 
-FIXED: dict[str, np.dtype[Any]] = {
-    "smallint": np.dtype(">i2"),
-    "integer": np.dtype(">i4"),
-    "bigint": np.dtype(">i8"),
-    "double precision": np.dtype(">f8"),
-    "real": np.dtype(">f4"),
-    "boolean": np.dtype("u1"),
-    "date": np.dtype(">i4"),
-    "time": np.dtype(">i8"),
-    "timestamp": np.dtype(">i8"),
-    "timestamptz": np.dtype(">i8"),
-    "uuid": np.dtype("V16"),
-}
 
-Mask = NDArray[np.bool_]
-Fixed = tuple[NDArray[Any], Mask | None]  # one value a cell, and which are proven (None: all)
 Varying = tuple[pa.Array, Mask | None]  # one binary payload a cell, likewise
 
 
@@ -91,7 +74,7 @@ def _fixed_field(cells: Cells, kind: PgType, setting: Setting) -> FixedField:
 def _fixed_values(storage: StorageClass, array: pa.Array, kind: PgType, setting: Setting) -> Fixed:
     """Wire values of one storage class's cells, and which have an equivalent (None: all have one)."""
     dtype = FIXED[kind.name]
-    rule = _fixed_rule(storage, kind, setting)
+    rule = fixed_rule(storage, kind, setting)
     if rule is None:
         values, proven = np.zeros(len(array), dtype), np.zeros(len(array), np.bool_)
     else:
@@ -126,116 +109,6 @@ def _by_value(
     return payloads, encoded.indices.to_numpy(zero_copy_only=False)
 
 
-def _fixed_rule(storage: StorageClass, kind: PgType, setting: Setting) -> Callable[[pa.Array], Fixed] | None:
-    zoned = kind.name in ("timestamp", "timestamptz") and setting != UTC_SETTING
-    return None if zoned else _FIXED_RULES.get((storage, kind.name))
-
-
-def _numbers(array: pa.Array) -> NDArray[Any]:
-    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _same(array: pa.Array) -> Fixed:
-    return _numbers(array), None
-
-
-def _within(dtype: str, array: pa.Array) -> Fixed:
-    values, bounds = _numbers(array), np.iinfo(dtype)
-    return values, (values >= bounds.min) & (values <= bounds.max)
-
-
-def _integral(dtype: str, array: pa.Array) -> Fixed:
-    values, bounds = _numbers(array), np.iinfo(dtype)
-    proven = (np.rint(values) == values) & (np.abs(values) <= EXACT)
-    proven &= (values >= bounds.min) & (values <= bounds.max)
-    return np.where(proven, values, 0).astype(np.int64), proven
-
-
-def _truth(array: pa.Array) -> Fixed:
-    values = _numbers(array)
-    proven = (values == 0) | (values == 1)
-    return (values == 1).astype(np.uint8), proven
-
-
-def _single(array: pa.Array) -> Fixed:
-    values = _numbers(array).astype(np.float64)
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    return single, np.isfinite(single) | np.isinf(values)
-
-
-def _hexadecimal(array: pa.Array) -> Fixed:
-    """uuid of 36 characters in either case; other spellings are odd cells."""
-    count = len(array)
-    if not (_widths(array) == 36).all():
-        return np.zeros(count, "V16"), np.zeros(count, np.bool_)
-    text = _square(array, 36)
-    nibbles = _NIBBLES[text[:, _UUID_DIGITS]]
-    proven = (nibbles <= 15).all(axis=1) & (text[:, _UUID_DASHES] == ord("-")).all(axis=1)
-    return np.ascontiguousarray(nibbles[:, 0::2] << 4 | nibbles[:, 1::2]).view("V16")[:, 0], proven
-
-
-def _sixteen_bytes(array: pa.Array) -> Fixed:
-    if not (_widths(array) == 16).all():
-        return np.zeros(len(array), "V16"), np.zeros(len(array), np.bool_)
-    return np.ascontiguousarray(_square(array, 16)).view("V16")[:, 0], None
-
-
-_NIBBLES = np.full(256, 255, np.uint8)
-for _value, _digits in enumerate(
-    ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "aA", "bB", "cC", "dD", "eE", "fF"]
-):
-    for _digit in _digits:
-        _NIBBLES[ord(_digit)] = _value
-_UUID_DASHES = np.array((8, 13, 18, 23))
-_UUID_DIGITS = np.setdiff1d(np.arange(36), _UUID_DASHES)
-
-
-def _offsets(array: pa.Array) -> NDArray[np.int32]:
-    return np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-
-
-def _widths(array: pa.Array) -> NDArray[np.int32]:
-    return np.diff(_offsets(array)) if len(array) else np.zeros(0, np.int32)
-
-
-def _square(array: pa.Array, width: int) -> NDArray[np.uint8]:
-    """The bytes of cells that all have one width, one row a cell."""
-    if not len(array):
-        return np.zeros((0, width), np.uint8)
-    offsets = _offsets(array)
-    return np.frombuffer(array.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(array), width)
-
-
-def _number_rules(storage: StorageClass) -> dict[tuple[StorageClass, str], Callable[[pa.Array], Fixed]]:
-    rules: dict[tuple[StorageClass, str], Callable[[pa.Array], Fixed]] = {
-        (storage, "boolean"): _truth,
-        (storage, "real"): _single,
-        (storage, "double precision"): _same,
-    }
-    for name, dtype in (("smallint", "i2"), ("integer", "i4"), ("bigint", "i8")):
-        rules[storage, name] = partial(_within if storage is StorageClass.INTEGER else _integral, dtype)
-    return rules
-
-
-def _of_numbers(rule: Callable[[NDArray[np.int64]], Fixed], array: pa.Array) -> Fixed:
-    return rule(_numbers(array))
-
-
-_FIXED_RULES: dict[tuple[StorageClass, str], Callable[[pa.Array], Fixed]] = {
-    **_number_rules(StorageClass.INTEGER),
-    **_number_rules(StorageClass.REAL),
-    (StorageClass.INTEGER, "timestamp"): partial(_of_numbers, epoch_micros),
-    (StorageClass.INTEGER, "timestamptz"): partial(_of_numbers, epoch_micros),
-    (StorageClass.TEXT, "date"): date_days,
-    (StorageClass.TEXT, "time"): time_micros,
-    (StorageClass.TEXT, "timestamp"): timestamp_micros,
-    (StorageClass.TEXT, "timestamptz"): timestamp_micros,
-    (StorageClass.TEXT, "uuid"): _hexadecimal,
-    (StorageClass.BLOB, "uuid"): _sixteen_bytes,
-}
-
-
 # --- columns of varying width ----------------------------------------------------------------------------------------
 
 
@@ -243,7 +116,7 @@ def _varying_field(cells: Cells, kind: PgType, setting: Setting) -> VaryingField
     parts = cells.dense()
     if len(parts) == 1 and parts[0].rows is None:
         payloads, proven = _varying_values(parts[0].storage, parts[0].array, kind, setting)
-        lengths = _widths(payloads)
+        lengths = widths_of(payloads)
         return VaryingField(payloads, lengths if proven is None else np.where(proven, lengths, NO_EQUIVALENT))
     found = [_varying_values(part.storage, part.array, kind, setting) for part in parts]
     lengths = np.full(cells.row_count, NULL_LENGTH, np.int32)
@@ -251,7 +124,7 @@ def _varying_field(cells: Cells, kind: PgType, setting: Setting) -> VaryingField
     start = 0
     for part, (payloads, proven) in zip(parts, found, strict=True):
         rows = slice(None) if part.rows is None else part.rows
-        widths = _widths(payloads)
+        widths = widths_of(payloads)
         lengths[rows] = widths if proven is None else np.where(proven, widths, NO_EQUIVALENT)
         places[rows] = np.arange(start, start + len(payloads))
         start += len(payloads)
@@ -277,11 +150,11 @@ def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType) -> Varyi
     nothing = np.zeros(len(array), np.bool_)
     match storage, kind.name:
         case (StorageClass.INTEGER, "numeric"):
-            return integers_as_numeric(_numbers(array), kind.precision, kind.scale or 0)
+            return integers_as_numeric(numbers_of(array), kind.precision, kind.scale or 0)
         case (StorageClass.REAL, "numeric") if kind.precision is None:
-            return reals_as_free_numeric(_numbers(array))
+            return reals_as_free_numeric(numbers_of(array))
         case (StorageClass.REAL, "numeric"):
-            return reals_as_numeric(_numbers(array), kind.precision or 0, kind.scale or 0)
+            return reals_as_numeric(numbers_of(array), kind.precision or 0, kind.scale or 0)
         case (StorageClass.TEXT, "json" | "jsonb"):
             return _documents(array)
         case (StorageClass.TEXT | StorageClass.BLOB, "bytea"):

@@ -12,10 +12,12 @@ from typing import Any
 import asyncpg
 
 from etl.model import Difference, StorageClass, TablePlan
+from etl.verify.cells import SourceRows
 from etl.verify.equivalents import Setting
 from etl.verify.multiset import Finding
+from etl.verify.readings import quoted
 from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
-from etl.verify.source import SourceRows, SourceTableReader, quoted
+from etl.verify.source import SourceTableReader
 from etl.verify.target import HEADER_BYTES
 from etl.verify.wire import show_bytes, show_payload
 

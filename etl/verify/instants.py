@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.verify.equivalents import EPOCH_WINDOWS, MICROS_1970_TO_2000, TIME, TIMESTAMP
+from etl.verify.moments import EPOCH_WINDOWS, MICROS_1970_TO_2000, TIME, TIMESTAMP
 from etl.verify.wire import DAYS_BEFORE_2000, MICROS_PER_DAY
 
 Micros = NDArray[np.int64]

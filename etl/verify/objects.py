@@ -13,7 +13,7 @@ import asyncpg
 
 from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan
 from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, read_types
-from etl.verify.source import quoted
+from etl.verify.readings import quoted
 
 SHOWN_ORPHANS = 3
 

@@ -21,10 +21,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from etl.model import TablePlan
+from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
 from etl.verify.equivalents import UTC_SETTING, Setting
 from etl.verify.expected import Field, FixedField, expected_field, is_document
-from etl.verify.source import SourceRows
 
 CHECKSUM_MODULUS = 1 << 128
 _LENGTH = struct.Struct(">i")

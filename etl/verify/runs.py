@@ -53,7 +53,8 @@ def plan_runs(connection: Connection, table: TablePlan) -> list[Run]:
 
 def _windows(connection: Connection, table: TablePlan) -> Iterator[NDArray[np.int64]]:
     """The bytes of the rows, `MAX_BATCH_ROWS` at a time; lengths are read without the values behind them."""
-    from etl.verify.source import execute, quoted
+    from etl.verify.readings import quoted
+    from etl.verify.source import execute
 
     names = [quoted(column.source.name) for column in table.columns]
     terms = "+".join(f"ifnull(octet_length({name}),0)" for name in names)

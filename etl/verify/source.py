@@ -10,107 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from etl.errors import SourceError
-from etl.model import Affinity, ColumnPlan, StorageClass, TablePlan
+from etl.model import TablePlan
+from etl.verify.cells import Cells, SourceRows
 from etl.verify.equivalents import EXACT
+from etl.verify.readings import (
+    CLASSES,
+    Reading,
+    fits,
+    guess_reading,
+    quoted,
+    reaches,
+    select_rows_sql,
+    storage_of,
+    wrong_types,
+)
 from etl.verify.runs import Run, plan_runs
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 
 PROBED_ROWS = 1000  # enough to guess each column's class; a wrong guess costs one more cursor, never a wrong answer
-NUMERIC_TARGETS = frozenset({"numeric", "double precision", "real"})
-CLASSES = (StorageClass.INTEGER, StorageClass.REAL, StorageClass.TEXT, StorageClass.BLOB)
-_ARROW = {
-    StorageClass.INTEGER: pa.int64(),
-    StorageClass.REAL: pa.float64(),
-    StorageClass.TEXT: pa.string(),
-    StorageClass.BLOB: pa.binary(),
-}
-# The first row of every SELECT: it settles the Arrow types, which ADBC infers from the first batch alone.
-_SAMPLE = {
-    StorageClass.INTEGER: "0",
-    StorageClass.REAL: "0.0",
-    StorageClass.TEXT: "'x'",
-    StorageClass.BLOB: "x'00'",
-}
-
-
-class Reading(Enum):
-    """How a column is read."""
-
-    INTEGER = "integer"
-    REAL = "real"
-    TEXT = "text"
-    BLOB = "blob"
-    NUMBER = "number"  # INTEGER up to 2^53 and REAL, where the target does not tell 5 from 5.0
-    SPLIT = "split"  # four columns, one a storage class
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The non-null cells of one storage class; ``rows`` are their places, None when that is every row."""
-
-    storage: StorageClass
-    array: pa.Array
-    rows: NDArray[np.int64] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """One column of a batch, by storage class: for every row at most one array is not null."""
-
-    row_count: int
-    arrays: tuple[tuple[StorageClass, pa.Array], ...]
-
-    def dense(self) -> list[Part]:
-        """The cells without their nulls; texts as bytes, not yet known to be UTF-8."""
-        parts = []
-        for storage, array in self.arrays:
-            if array.null_count == len(array):
-                continue
-            kept = array.view(pa.binary()) if storage is StorageClass.TEXT else array
-            if not kept.null_count:
-                parts.append(Part(storage, kept, None))
-            else:
-                rows = np.flatnonzero(kept.is_valid().to_numpy(zero_copy_only=False))
-                parts.append(Part(storage, kept.drop_null(), rows))
-        return parts
-
-    def texts(self) -> pa.Array | None:
-        """The TEXT cells as bytes, one a row."""
-        found = [array for storage, array in self.arrays if storage is StorageClass.TEXT]
-        return found[0].view(pa.binary()) if found else None
-
-    def at(self, row: int) -> tuple[StorageClass, int | float | bytes | None]:
-        """The value of one row as stored."""
-        for storage, array in self.arrays:
-            cell = array[row]
-            if cell.is_valid:
-                return storage, bytes(cell.as_buffer()) if storage in _BYTES else cell.as_py()
-        return StorageClass.NULL, None
-
-
-_BYTES = (StorageClass.TEXT, StorageClass.BLOB)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRows:
-    """A batch of rows of one table as SQLite holds them, in the order of its scan."""
-
-    first: int  # position of the first row in the table, from 0
-    row_count: int
-    columns: tuple[Cells, ...]  # as TablePlan.columns
-    bytes: int
 
 
 class _Unproven(Exception):  # noqa: N818 - a turn in the road, not an error
@@ -137,7 +61,7 @@ class SourceTableReader:
         """Every row of the table; batches of bounded bytes (a single larger row is a batch of its own)."""
         probes = self._probe(PROBED_ROWS, 0)
         pairs = zip(self._table.columns, probes, strict=True)
-        self._readings = [_guess_reading(column, classes) for column, classes in pairs]
+        self._readings = [guess_reading(column, classes) for column, classes in pairs]
         for run in plan_runs(self._connection, self._table):
             yield from self._read_run(run)
 
@@ -151,7 +75,7 @@ class SourceTableReader:
             key = None
             if rowid:
                 key = self._one_row(f"select {rowid} from {self._from()} not indexed limit 1 offset {position}")[0]
-            sql = _select(self._table, readings, f"({inner})")
+            sql = select_rows_sql(self._table, readings, f"({inner})")
             with closing(self._execute(sql, 2)) as cursor:
                 batch = pa.Table.from_batches(cursor.fetch_record_batch()).combine_chunks().to_batches()[0]
                 yield self._cells(batch.slice(1), readings, position), key
@@ -181,9 +105,9 @@ class SourceTableReader:
             limit = -1 if run.rows is None else run.end - first
             inner = f"(select {names} from {inner} limit {limit} offset {first})"
         readings = list(self._readings)
-        with closing(self._execute(_select(self._table, readings, inner), run.batch_rows)) as cursor:
+        with closing(self._execute(select_rows_sql(self._table, readings, inner), run.batch_rows)) as cursor:
             stream = cursor.fetch_record_batch()
-            wrong = _wrong_types(readings, stream.schema)
+            wrong = wrong_types(readings, stream.schema)
             if wrong:
                 raise _Unproven(wrong)
             sample_rows = 1
@@ -210,7 +134,7 @@ class SourceTableReader:
             at += 4 if reading is Reading.SPLIT else 1
             if reading not in (Reading.SPLIT, Reading.INTEGER):
                 expected += len(array) - array.null_count
-            if reading is Reading.NUMBER and _reaches(array, EXACT):
+            if reading is Reading.NUMBER and reaches(array, EXACT):
                 large.append(place)
         if large:
             raise _Unproven(large)
@@ -226,7 +150,7 @@ class SourceTableReader:
 
     def _misread(self, readings: Sequence[Reading], first: int, rows: int) -> list[int]:
         pairs = zip(readings, self._probe(rows, first), strict=True)
-        return [place for place, (reading, found) in enumerate(pairs) if not _fits(reading, found)]
+        return [place for place, (reading, found) in enumerate(pairs) if not fits(reading, found)]
 
     def _probe(self, rows: int, first: int) -> list[tuple[str, ...]]:
         """Each column's storage classes within some rows: the least and the greatest name, none when all null."""
@@ -248,7 +172,7 @@ class SourceTableReader:
                 arrays = tuple((storage, batch.column(at + k)) for k, storage in enumerate(CLASSES))
                 at += 4
             else:
-                arrays = ((_storage(reading), batch.column(at)),)
+                arrays = ((storage_of(reading), batch.column(at)),)
                 at += 1
             columns.append(Cells(batch.num_rows, arrays))
         return SourceRows(first, batch.num_rows, tuple(columns), batch.nbytes)
@@ -275,80 +199,3 @@ def execute(connection: Connection, sql: str, batch_rows: int) -> Any:
         cursor.close()
         raise
     return cursor
-
-
-def quoted(name: str) -> str:
-    """An identifier of SQLite or PostgreSQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _guess_reading(column: ColumnPlan, classes: tuple[str, ...]) -> Reading:
-    """How to read a column whose first rows hold these classes; only a guess, every batch proves it."""
-    textual = column.type.name in TEXT_TYPES or column.type.name in DOCUMENT_TYPES
-    mixed = column.source.affinity is not Affinity.REAL and not textual
-    match classes:
-        case ():
-            return _usual_reading(column.source.affinity, textual)
-        case ("integer",):
-            return Reading.NUMBER if mixed and column.type.name in NUMERIC_TARGETS else Reading.INTEGER
-        case ("real",):
-            return Reading.NUMBER if mixed else Reading.REAL
-        case ("integer", "real"):
-            return Reading.NUMBER if mixed else Reading.SPLIT
-        case (one,):
-            return Reading(one)
-        case _:
-            return Reading.SPLIT
-
-
-def _usual_reading(affinity: Affinity, textual: bool) -> Reading:
-    if affinity is Affinity.NUMERIC:
-        return Reading.SPLIT if textual else Reading.NUMBER
-    return Reading(affinity.value)
-
-
-def _fits(reading: Reading, classes: tuple[str, ...]) -> bool:
-    if reading is Reading.SPLIT:
-        return True
-    allowed = {"integer", "real"} if reading is Reading.NUMBER else {reading.value}
-    return set(classes) <= allowed
-
-
-def _storage(reading: Reading) -> StorageClass:
-    return StorageClass.REAL if reading is Reading.NUMBER else StorageClass(reading.value)
-
-
-def _select(table: TablePlan, readings: Sequence[Reading], inner: str) -> str:
-    """The SELECT with its sample row in front and, as the last column, the count of cells that are as expected."""
-    samples, terms, guards = [], [], []
-    for column, reading in zip(table.columns, readings, strict=True):
-        name = quoted(column.source.name)
-        if reading is Reading.SPLIT:
-            samples += [_SAMPLE[storage] for storage in CLASSES]
-            terms += [f"iif(typeof({name})='{storage}',{name},null)" for storage in CLASSES]
-            continue
-        samples.append(_SAMPLE[_storage(reading)])
-        terms.append(f"cast({name} as real)" if reading is Reading.NUMBER else name)
-        if reading is Reading.NUMBER:
-            guards.append(f"(typeof({name})='integer')+(typeof({name})='real')")
-        elif reading is not Reading.INTEGER:  # ADBC never takes anything else for int64
-            guards.append(f"(typeof({name})='{reading.value}')")
-    guard = "+".join(guards) or "0"
-    return f"select {', '.join(samples)}, 0 union all select {', '.join(terms)}, {guard} from {inner}"
-
-
-def _wrong_types(readings: Sequence[Reading], schema: pa.Schema) -> list[int]:
-    """Columns whose first batch was taken for something else than the sample row's type."""
-    wrong, at = [], 0
-    for place, reading in enumerate(readings):
-        wanted = [_ARROW[s] for s in CLASSES] if reading is Reading.SPLIT else [_ARROW[_storage(reading)]]
-        if [schema.field(at + k).type for k in range(len(wanted))] != wanted:
-            wrong.append(place)
-        at += len(wanted)
-    return wrong
-
-
-def _reaches(array: pa.Array, bound: float) -> bool:
-    extremes = pc.min_max(array)
-    low, high = extremes["min"].as_py(), extremes["max"].as_py()
-    return low is not None and (low <= -bound or high >= bound)

@@ -15,7 +15,7 @@ import asyncpg
 
 from etl.errors import TargetError
 from etl.model import TablePlan
-from etl.verify.source import quoted
+from etl.verify.readings import quoted
 
 BUFFERED_BYTES = 4 << 20
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"

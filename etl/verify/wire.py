@@ -92,8 +92,10 @@ def unpack_numeric(payload: bytes) -> str:
     if sign in NUMERIC_INFINITY:
         return NUMERIC_INFINITY[sign]
     groups = struct.unpack_from(f">{count}h", payload, 8)
-    number = sum(Decimal(group).scaleb(4 * (weight - place)) for place, group in enumerate(groups))
-    whole, _, fraction = f"{Decimal(number):f}".partition(".")
+    digits = "".join(f"{group:04d}" for group in groups)
+    whole_digits = 4 * (weight + 1)
+    whole = digits[: max(whole_digits, 0)].ljust(max(whole_digits, 0), "0").lstrip("0") or "0"
+    fraction = "0" * max(-whole_digits, 0) + digits[max(whole_digits, 0) :]
     text = f"{whole}.{fraction.ljust(scale, '0')[:scale]}" if scale else whole
     return f"-{text}" if sign else text
 

@@ -1,0 +1,70 @@
+"""Cells of the source in columns, each with the storage class that was proven for it.
+
+Invariant: for every row of a column at most one array is not null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from etl.model import StorageClass
+
+BYTE_CLASSES = (StorageClass.TEXT, StorageClass.BLOB)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The non-null cells of one storage class; ``rows`` are their places, None when that is every row."""
+
+    storage: StorageClass
+    array: pa.Array
+    rows: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One column of a batch, by storage class: for every row at most one array is not null."""
+
+    row_count: int
+    arrays: tuple[tuple[StorageClass, pa.Array], ...]
+
+    def dense(self) -> list[Part]:
+        """The cells without their nulls; texts as bytes, not yet known to be UTF-8."""
+        parts = []
+        for storage, array in self.arrays:
+            if array.null_count == len(array):
+                continue
+            kept = array.view(pa.binary()) if storage is StorageClass.TEXT else array
+            if not kept.null_count:
+                parts.append(Part(storage, kept, None))
+            else:
+                rows = np.flatnonzero(kept.is_valid().to_numpy(zero_copy_only=False))
+                parts.append(Part(storage, kept.drop_null(), rows))
+        return parts
+
+    def texts(self) -> pa.Array | None:
+        """The TEXT cells as bytes, one a row."""
+        found = [array for storage, array in self.arrays if storage is StorageClass.TEXT]
+        return found[0].view(pa.binary()) if found else None
+
+    def at(self, row: int) -> tuple[StorageClass, int | float | bytes | None]:
+        """The value of one row as stored."""
+        for storage, array in self.arrays:
+            cell = array[row]
+            if cell.is_valid:
+                return storage, bytes(cell.as_buffer()) if storage in BYTE_CLASSES else cell.as_py()
+        return StorageClass.NULL, None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """A batch of rows of one table as SQLite holds them, in the order of its scan."""
+
+    first: int  # position of the first row in the table, from 0
+    row_count: int
+    columns: tuple[Cells, ...]  # as TablePlan.columns
+    bytes: int

@@ -1,0 +1,119 @@
+"""How a column is read so that its storage classes are proven, and the SELECT that does it.
+
+Invariant: the first row of every SELECT is a sample, which settles the Arrow types (ADBC infers them from the first
+batch alone); the last column counts, row by row, how many cells are of the class that they are read as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.model import Affinity, ColumnPlan, StorageClass, TablePlan
+from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
+
+NUMERIC_TARGETS = frozenset({"numeric", "double precision", "real"})
+CLASSES = (StorageClass.INTEGER, StorageClass.REAL, StorageClass.TEXT, StorageClass.BLOB)
+_ARROW = {
+    StorageClass.INTEGER: pa.int64(),
+    StorageClass.REAL: pa.float64(),
+    StorageClass.TEXT: pa.string(),
+    StorageClass.BLOB: pa.binary(),
+}
+_SAMPLE = {
+    StorageClass.INTEGER: "0",
+    StorageClass.REAL: "0.0",
+    StorageClass.TEXT: "'x'",
+    StorageClass.BLOB: "x'00'",
+}
+
+
+class Reading(Enum):
+    """How a column is read."""
+
+    INTEGER = "integer"
+    REAL = "real"
+    TEXT = "text"
+    BLOB = "blob"
+    NUMBER = "number"  # INTEGER up to 2^53 and REAL, where the target does not tell 5 from 5.0
+    SPLIT = "split"  # four columns, one a storage class
+
+
+def quoted(name: str) -> str:
+    """An identifier of SQLite or PostgreSQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def guess_reading(column: ColumnPlan, classes: tuple[str, ...]) -> Reading:
+    """How to read a column whose first rows hold these classes; only a guess, every batch proves it."""
+    textual = column.type.name in TEXT_TYPES or column.type.name in DOCUMENT_TYPES
+    mixed = column.source.affinity is not Affinity.REAL and not textual
+    match classes:
+        case ():
+            return _usual_reading(column.source.affinity, textual)
+        case ("integer",):
+            return Reading.NUMBER if mixed and column.type.name in NUMERIC_TARGETS else Reading.INTEGER
+        case ("real",):
+            return Reading.NUMBER if mixed else Reading.REAL
+        case ("integer", "real"):
+            return Reading.NUMBER if mixed else Reading.SPLIT
+        case (one,):
+            return Reading(one)
+        case _:
+            return Reading.SPLIT
+
+
+def _usual_reading(affinity: Affinity, textual: bool) -> Reading:
+    if affinity is Affinity.NUMERIC:
+        return Reading.SPLIT if textual else Reading.NUMBER
+    return Reading(affinity.value)
+
+
+def fits(reading: Reading, classes: tuple[str, ...]) -> bool:
+    if reading is Reading.SPLIT:
+        return True
+    allowed = {"integer", "real"} if reading is Reading.NUMBER else {reading.value}
+    return set(classes) <= allowed
+
+
+def storage_of(reading: Reading) -> StorageClass:
+    return StorageClass.REAL if reading is Reading.NUMBER else StorageClass(reading.value)
+
+
+def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -> str:
+    """The SELECT with its sample row in front and, as the last column, the count of cells that are as expected."""
+    samples, terms, guards = [], [], []
+    for column, reading in zip(table.columns, readings, strict=True):
+        name = quoted(column.source.name)
+        if reading is Reading.SPLIT:
+            samples += [_SAMPLE[storage] for storage in CLASSES]
+            terms += [f"iif(typeof({name})='{storage}',{name},null)" for storage in CLASSES]
+            continue
+        samples.append(_SAMPLE[storage_of(reading)])
+        terms.append(f"cast({name} as real)" if reading is Reading.NUMBER else name)
+        if reading is Reading.NUMBER:
+            guards.append(f"(typeof({name})='integer')+(typeof({name})='real')")
+        elif reading is not Reading.INTEGER:  # ADBC never takes anything else for int64
+            guards.append(f"(typeof({name})='{reading.value}')")
+    guard = "+".join(guards) or "0"
+    return f"select {', '.join(samples)}, 0 union all select {', '.join(terms)}, {guard} from {inner}"
+
+
+def wrong_types(readings: Sequence[Reading], schema: pa.Schema) -> list[int]:
+    """Columns whose first batch was taken for something else than the sample row's type."""
+    wrong, at = [], 0
+    for place, reading in enumerate(readings):
+        wanted = [_ARROW[s] for s in CLASSES] if reading is Reading.SPLIT else [_ARROW[storage_of(reading)]]
+        if [schema.field(at + k).type for k in range(len(wanted))] != wanted:
+            wrong.append(place)
+        at += len(wanted)
+    return wrong
+
+
+def reaches(array: pa.Array, bound: float) -> bool:
+    extremes = pc.min_max(array)
+    low, high = extremes["min"].as_py(), extremes["max"].as_py()
+    return low is not None and (low <= -bound or high >= bound)
