@@ -27,6 +27,7 @@ from etl.model import (
     StorageClass,
     TablePlan,
 )
+from etl.transform import columns
 from etl.transform.columns import REFUSAL_COUNT, coerce_page, target_arrow_type
 from etl.transform.values import Converted, Refused, convert_value
 
@@ -287,7 +288,7 @@ def coerce(values: SourceValues, count: int, target: PgType) -> tuple[pa.Array, 
     return result.batch.column(0), {coercion.rule: coercion.count for coercion in result.coercions}
 
 
-def assert_agrees(values: SourceValues, cells: list[Cell], target: PgType) -> None:
+def assert_agrees(values: SourceValues, cells: list[Cell], target: PgType, refusal_count: int = REFUSAL_COUNT) -> None:
     """The vector rules do to the column what the specification does to its cells."""
     outcomes = [convert(cell, target) for cell in cells]
     refused = [
@@ -299,7 +300,7 @@ def assert_agrees(values: SourceValues, cells: list[Cell], target: PgType) -> No
         with pytest.raises(RefusedValueError) as caught:
             coerce(values, len(cells), target)
         found = [(refusal.key, refusal.storage, refusal.reason) for refusal in caught.value.refusals]
-        assert found == refused[:REFUSAL_COUNT]
+        assert found == refused[:refusal_count]
         return
     array, rules = coerce(values, len(cells), target)
     array.validate(full=True)
@@ -363,3 +364,36 @@ def test_no_rows_and_only_nulls_convert_to_the_target_type(target: PgType) -> No
         for cells in ([], [NULL] * 9):
             assert_agrees(PlainColumn(array_of(kind, [cell.value for cell in cells])), cells, target)
             assert_agrees(split(cells), cells, target)
+
+
+SPECIMENS = {
+    "date": ["2024-02-28", "2024-12-31 00:00:00", "2024-12-31T00:00:00Z"],
+    "timestamp": ["2024-02-28 23:58", "2024-02-28T23:58:57", "2024-02-28 23:58:57.123456", "2024-02-28T23:58:57.1Z"],
+    "timestamptz": ["2024-02-28 23:58:57.123456+05:30", "2024-02-28T23:58:57-1330", "2024-02-28 23:58+09"],
+    "time": ["23:58", "23:58:57", "23:58:57.123456"],
+    "uuid": ["6f1c2a9e-0b1d-4c3e-9f00-aabbccddeeff", "6F1C2A9E0B1D4C3E9F00AABBCCDDEEFF"],
+    "bigint": ["-1234567890", "9223372036854775807"],
+    "double precision": ["-12.5", "100"],
+    "numeric": ["-12.50", "100", "0.5", "0"],
+    "boolean": ["true", "NO", "1"],
+    "jsonb": ['{"a":1}', '[{"a":"b:c"},{"e-":1e-5}]', '{"k":"\\u00e9"}'],
+    "json": ['{"a":[1.5]}'],
+}
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target.name in SPECIMENS], ids=str)
+def test_one_wrong_byte_among_clean_neighbours_is_seen(target: PgType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte of a clean text replaced, doubled and dropped, in one page with the clean text itself."""
+    monkeypatch.setattr(columns, "REFUSAL_COUNT", 10**6)
+    for specimen in SPECIMENS[target.name]:
+        clean = specimen.encode()
+        spoilt = {
+            clean[:place] + middle + clean[place + dropped :]
+            for place in range(len(clean) + 1)
+            for dropped in (0, 1)
+            for middle in (b"", *(bytes([byte]) for byte in b'0159 -+:./TZabfgAFG@`{}[]"\\\x00\xff\xe9\n'))
+        }
+        cells = [Cell(StorageClass.TEXT, text) for text in [clean, *sorted(spoilt)]]
+        good = [cell for cell in cells if isinstance(convert(cell, target), Converted)]
+        for some in (cells, good):
+            assert_agrees(PlainColumn(array_of(StorageClass.TEXT, [cell.value for cell in some])), some, target, 10**6)

@@ -266,6 +266,7 @@ def test_a_whole_page_of_reals_rounds_as_its_shortest_decimals_do(scale: int) ->
         *(chance.uniform(-1e6, 1e6) for _ in range(ROWS // 4)),
         *(chance.randrange(10**9) / 10**scale for _ in range(ROWS // 4)),
         *((chance.randrange(10**7) * 10 + 5) / 10 ** (scale + 1) for _ in range(ROWS // 4)),
+        *((chance.randrange(10**15) * 10 + 5) / 10 ** (scale + 1) for _ in range(ROWS // 4)),
         *(float((chance.randrange(10**7) + Decimal("0.5")) * unit) * (1 + 2**-52) for _ in range(ROWS // 4)),
     ]
     page = coerce(plain(list(values)), PgType("numeric", 30, scale))
