@@ -77,7 +77,9 @@ class Specimen:
         listed = ", ".join(f'"{name}" {kind}' for name, _, kind in self.columns)
         await target.execute(f'drop table if exists "{self.name}"; create table "{self.name}" ({listed})')
         casts = ", ".join(f"${place + 1}::text::{kind}" for place, (_, _, kind) in enumerate(self.columns))
-        await target.executemany(f'insert into "{self.name}" values ({casts})', [tuple(row) for row in rows])
+        listed_rows = [tuple(row) for row in rows]
+        if listed_rows:  # asyncpg leaves a transaction open after an executemany of nothing
+            await target.executemany(f'insert into "{self.name}" values ({casts})', listed_rows)
 
 
 @asynccontextmanager

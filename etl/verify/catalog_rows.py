@@ -20,6 +20,7 @@ SHORT_NAMES = {
     "float8": "double precision",
     "bool": "boolean",
     "bpchar": "char",
+    "char": '"char"',  # the one-byte type of the system catalogs
 }
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 NO_MODIFIER = -1

@@ -38,7 +38,7 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
         differences += _compare_indexes(table, catalog)
         differences += _compare_foreign_keys(table, catalog)
         differences += await _find_orphans(target, table, schema, catalog)
-        differences += await _compare_sequences(target, table, schema)
+        differences += await _compare_sequences(target, table, schema, catalog)
     return tuple(differences)
 
 
@@ -186,13 +186,14 @@ async def _find_orphans(
         given = " and ".join(f"child.{quoted(name)} is not null" for name in plan.columns)
         pairs = zip(plan.columns, plan.parent_columns, strict=True)
         same = " and ".join(f"parent.{quoted(theirs)} = child.{quoted(ours)}" for ours, theirs in pairs)
-        shown = ", ".join(f"child.{quoted(name)}::text" for name in (table.primary_key or plan.columns))
+        ours_there = all(name in catalog.columns[table.name] for name in table.primary_key)
+        names = table.primary_key if table.primary_key and ours_there else plan.columns
+        shown = ", ".join(f"child.{quoted(name)}::text" for name in names)
         rows = await target.fetch(
             f"select count(*) over () as orphans, array[{shown}] as key from {child} as child"
             f" where {given} and not exists (select from {parent} as parent where {same}) limit {SHOWN_ORPHANS}"
         )
         if rows:
-            names = table.primary_key or plan.columns
             keys = "; ".join(", ".join(f"{n}={v}" for n, v in zip(names, row["key"], strict=True)) for row in rows)
             found = f"{rows[0]['orphans']} rows without one, as {keys}"
             differences.append(_object(table, plan.name, f"a parent in {plan.parent} for every row", found))
@@ -205,12 +206,15 @@ def _can_be_joined(table: TablePlan, plan: ForeignKeyPlan, catalog: Catalog) -> 
     return all(name in ours for name in plan.columns) and all(name in theirs for name in plan.parent_columns)
 
 
-async def _compare_sequences(target: asyncpg.Connection, table: TablePlan, schema: str) -> list[Difference]:
+async def _compare_sequences(
+    target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
+) -> list[Difference]:
     """An identity's next value must lie above every key, and above SQLite's high-water mark."""
     differences = []
     for column in table.columns:
-        if not column.identity:
-            continue
+        there = catalog.columns[table.name].get(column.name)
+        if not column.identity or there is None or not there.identity:
+            continue  # a column that is no identity is told by its columns
         name = f"{quoted(schema)}.{quoted(table.name)}"
         sequence = await target.fetchval("select pg_catalog.pg_get_serial_sequence($1, $2)", name, column.name)
         if sequence is None:
