@@ -53,7 +53,9 @@ class SnapshotError(SourceError):
 
 
 class TargetError(EtlError):
-    """PostgreSQL cannot be reached, refuses us, or refused a statement."""
+    """PostgreSQL cannot be reached, refuses us, or refused a statement; ``sqlstate`` is its code, where it gave one."""
+
+    sqlstate: str | None = None
 
 
 class TargetLostError(TargetError):

@@ -213,12 +213,21 @@ class Plan:
     notes: tuple[str, ...] = ()
     timezone: str = "UTC"
 
+    @property
+    def rows_estimate(self) -> int:
+        return sum(table.source.rows_estimate for table in self.tables)
+
+    @property
+    def largest_first(self) -> list[TablePlan]:
+        """The order that leaves no large table for the end."""
+        return sorted(self.tables, key=lambda table: table.source.bytes, reverse=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One DDL statement and the object that it makes, for the journal and for error messages."""
 
-    kind: str  # table, constraint, index, sequence
+    kind: str  # table, index, primary key, unique constraint, check, foreign key
     name: str
     table: str
     sql: str

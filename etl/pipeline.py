@@ -13,37 +13,36 @@ Invariant: outside the staging schema nothing changes before verification has pa
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-import asyncpg
 import tenacity
 
 from etl.ahead import ahead
-from etl.errors import EtlError, ExitStatus, TargetLostError
+from etl.clock import Clock
+from etl.errors import ExitStatus, TargetLostError
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
 from etl.extract.pages import read_pages
 from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
-from etl.load.address import TargetAddress, parse_address
+from etl.load.address import parse_address
 from etl.load.build import analyze, build_all, create_tables, reset_sequences
-from etl.load.connect import Connections, connect, guarded, hang_up
+from etl.load.connect import Connections, guarded
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
-from etl.load.journal import Staging, create_staging, discard, sweep_dead_runs
+from etl.load.journal import Staging, sweep_dead_runs
 from etl.load.publish import check_target, publish
+from etl.load.session import Session, open_session, staged
 from etl.model import (
     Difference,
     LoadedTable,
-    PgType,
     Plan,
     Slice,
     SourcePage,
+    Statement,
     TablePlan,
     TargetPage,
     Verdict,
@@ -59,15 +58,15 @@ from etl.transform import ddl
 from etl.transform.column_types import undecided_columns
 from etl.transform.columns import coerce_page
 from etl.transform.describe import describe
-from etl.transform.plan import plan_tables
+from etl.transform.plan import plan_tables, without_checks
 from etl.transform.selection import select_tables
 from etl.transform.tally import Tally
 from etl.verify.compare import verify_table
+from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 LOAD_ATTEMPTS = 5
-CLEAN_UP_S = 4.0
 
 
 async def migrate(options: Options, progress: Progress) -> Report:
@@ -79,16 +78,17 @@ async def migrate(options: Options, progress: Progress) -> Report:
         report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
         if options.dry_run:
             return replace(report, notes=(describe(plan),))
-        async with target_of(address, options) as (connections, control):
-            await check_target(control, plan, options.force)
-            await sweep(control, progress)
-            async with staged(connections, control, plan) as staging:
-                report = await fill_staging(report, snapshot, connections, staging, options, clock)
+        async with open_session(address, options.jobs) as session:
+            await check_target(session.control, plan, options.force)
+            for schema in await sweep_dead_runs(session.control):
+                progress.note(f"dropped {schema}, which a run that was killed had left behind")
+            async with staged(session, plan.schema) as staging:
+                report = await fill_staging(report, snapshot, session, staging, options, clock)
                 snapshot.ensure_held()
                 if report.status is not ExitStatus.DIFFERENT:
                     with clock.phase("publish"):
-                        await to_the_end(publish(connections, staging, plan, options.force))
-    return replace(report, phases=clock.seconds)
+                        await to_the_end(publish(session.connections, staging, plan, options.force))
+            return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
 async def verify(options: Options, progress: Progress) -> Report:
@@ -97,11 +97,12 @@ async def verify(options: Options, progress: Progress) -> Report:
     clock = Clock(progress)
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = await make_plan(snapshot, options)
-        async with target_of(address, options) as (connections, control):
-            plan, absent = as_found(plan, await read_columns(control, plan.schema, [t.name for t in plan.tables]))
+        async with open_session(address, options.jobs) as session:
+            found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
+            plan, absent = fit_plan(plan, found)
             report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE)
-            report = await compare(report, snapshot, connections, plan.schema, clock, absent)
-            return replace(report, phases=clock.seconds, server_version=version_of(control))
+            report = await compare(report, snapshot, session, plan.schema, clock, absent)
+            return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
 async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
@@ -114,29 +115,31 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
 
 
 async def fill_staging(
-    report: Report, snapshot: Snapshot, connections: Connections, staging: Staging, options: Options, clock: Clock
+    report: Report, snapshot: Snapshot, session: Session, staging: Staging, options: Options, clock: Clock
 ) -> Report:
     """Load, build and verify inside the staging schema."""
     plan = report.plan
-    await create_tables(connections, staging, ddl.create_tables(plan, staging.schema))
-    with clock.phase("load", total_rows(plan)):
+    await create_tables(session.connections, staging, ddl.create_tables(plan, staging.schema))
+    with clock.phase("load", plan.rows_estimate):
         checking = asyncio.create_task(snapshot.quick_check())
         try:
-            loaded = await load_all(snapshot, connections, staging, options, plan, clock.progress)
+            loaded = await load_all(snapshot, session, staging, options, plan, clock.progress)
             await checking
         finally:
             checking.cancel()
     with clock.phase("build"):
-        sequences = await build(connections, staging, plan, clock.progress)
+        plan = await build(session.connections, staging, plan, clock.progress)
+        sequences = await reset_sequences(session.connections, staging, plan)
     report = replace(
         report,
+        plan=plan,
         loaded=tuple(loaded),
         sequences=tuple(SequenceState(*state) for state in sequences),
         index_count=sum(len(table.indexes) for table in plan.tables),
         foreign_key_count=sum(len(table.foreign_keys) for table in plan.tables),
     )
     if options.verify != "none":
-        report = await compare(report, snapshot, connections, staging.schema, clock, ())
+        report = await compare(report, snapshot, session, staging.schema, clock, ())
     attention = any(thing.needs_attention for thing in plan.untranslated) and not options.accept_untranslated
     if report.status is ExitStatus.DONE and attention:
         report = replace(report, status=ExitStatus.UNTRANSLATED)
@@ -147,16 +150,18 @@ async def fill_staging(
 
 
 async def load_all(
-    snapshot: Snapshot, connections: Connections, staging: Staging, options: Options, plan: Plan, progress: Progress
+    snapshot: Snapshot, session: Session, staging: Staging, options: Options, plan: Plan, progress: Progress
 ) -> Sequence[LoadedTable]:
     async def load(table: TablePlan) -> LoadedTable:
         async with snapshot.reader() as reader:
             progress.start_table(table.source.name, table.source.rows_estimate)
-            result = await load_table(snapshot, reader, connections, staging, table, options.page_bytes, progress)
+            result = await load_table(
+                snapshot, reader, session.connections, staging, table, options.page_bytes, progress
+            )
             progress.finish_table(table.source.name)
             return result
 
-    return await together(*(load(table) for table in largest_first(plan)))
+    return await together(*(load(table) for table in plan.largest_first))
 
 
 async def load_table(
@@ -217,22 +222,27 @@ async def encode(pages: AsyncGenerator[TargetPage], table: TablePlan) -> AsyncGe
 # --- build, verify -------------------------------------------------------------------------------------------------
 
 
-async def build(
-    connections: Connections, staging: Staging, plan: Plan, progress: Progress
-) -> list[tuple[str, str, int]]:
-    """Keys first (foreign keys need them), then indexes and statistics, then foreign keys."""
-    for statements in (ddl.create_keys(plan, staging.schema), ddl.create_indexes(plan, staging.schema)):
-        await build_all(connections, staging, statements, lambda built: progress.finish_table(built.name))
+async def build(connections: Connections, staging: Staging, plan: Plan, progress: Progress) -> Plan:
+    """Keys first (foreign keys need them), then indexes and statistics, then foreign keys.
+
+    Returns the plan without the CHECKs that the source's own rows contradict.
+    """
+
+    def on_built(statement: Statement) -> None:
+        progress.finish_table(statement.name)
+
+    broken = await build_all(connections, staging, ddl.create_keys(plan, staging.schema), on_built)
+    await build_all(connections, staging, ddl.create_indexes(plan, staging.schema), on_built)
     await analyze(connections, staging, plan.tables)
     for statement in ddl.create_foreign_keys(plan, staging.schema):  # each locks two tables: one after the other
-        await build_all(connections, staging, [statement], lambda built: progress.finish_table(built.name))
-    return await reset_sequences(connections, staging, plan)
+        await build_all(connections, staging, [statement], on_built)
+    return without_checks(plan, broken)
 
 
 async def compare(
     report: Report,
     snapshot: Snapshot,
-    connections: Connections,
+    session: Session,
     schema: str,
     clock: Clock,
     absent: Iterable[Difference],
@@ -241,7 +251,7 @@ async def compare(
     progress = clock.progress
 
     async def compare_table(table: TablePlan) -> VerifiedTable:
-        async with snapshot.reader() as reader, connections.borrow() as connection:
+        async with snapshot.reader() as reader, session.connections.borrow() as connection:
             name = table.source.name
             progress.start_table(name, table.source.rows_estimate)
             work = verify_table(
@@ -251,9 +261,9 @@ async def compare(
             progress.finish_table(name)
             return result
 
-    with clock.phase("verify", total_rows(report.plan)):
-        verified = await together(*(compare_table(table) for table in largest_first(report.plan)))
-        async with connections.borrow() as connection:
+    with clock.phase("verify", report.plan.rows_estimate):
+        verified = await together(*(compare_table(table) for table in report.plan.largest_first))
+        async with session.connections.borrow() as connection:
             differences = (*absent, *await compare_objects(connection, report.plan, schema))
     equal = not differences and all(table.verdict is Verdict.EQUAL for table in verified)
     return replace(
@@ -262,88 +272,3 @@ async def compare(
         differences=differences,
         status=report.status if equal else ExitStatus.DIFFERENT,
     )
-
-
-# --- what holds a run together -------------------------------------------------------------------------------------
-
-
-class Clock:
-    """Wall time per phase."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def phase(self, name: str, rows: int = 0) -> Iterator[None]:
-        started = time.perf_counter()
-        self.progress.start_phase(name, rows)
-        yield
-        self.seconds[name] = time.perf_counter() - started
-        self.progress.finish_phase(name, self.seconds[name])
-
-
-@contextlib.asynccontextmanager
-async def target_of(address: TargetAddress, options: Options) -> AsyncIterator[tuple[Connections, asyncpg.Connection]]:
-    """The target's connections: one for each job, and one that holds the run's locks."""
-    control = await connect(address)
-    connections = Connections(address, options.jobs)
-    try:
-        yield connections, control
-    finally:
-        await connections.close()
-        await hang_up(control)
-
-
-@contextlib.asynccontextmanager
-async def staged(connections: Connections, control: asyncpg.Connection, plan: Plan) -> AsyncIterator[Staging]:
-    """The run's staging schema; whatever happens, what was not published is dropped on the way out."""
-    staging = await create_staging(control, plan.schema)
-    try:
-        yield staging
-    finally:
-        clean_up = asyncio.ensure_future(discard(connections, staging))
-        try:
-            await asyncio.wait_for(asyncio.shield(clean_up), CLEAN_UP_S)
-        except (TimeoutError, EtlError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            clean_up.cancel()  # the next run sweeps it
-
-
-async def sweep(control: asyncpg.Connection, progress: Progress) -> None:
-    """Drop what runs that were killed left behind."""
-    for schema in await sweep_dead_runs(control):
-        progress.note(f"dropped {schema}, which a run that was killed had left behind")
-
-
-def as_found(plan: Plan, found: Mapping[str, Mapping[str, PgType]]) -> tuple[Plan, tuple[Difference, ...]]:
-    """The plan with the types that the target really has, and without the tables that it has not."""
-    absent = tuple(
-        Difference(table.source.name, "object", f"table {table.name}", expected="a table", actual="none")
-        for table in plan.tables
-        if table.name not in found
-    )
-    tables = tuple(
-        replace(
-            table,
-            columns=tuple(
-                replace(column, type=found[table.name].get(column.name, column.type)) for column in table.columns
-            ),
-        )
-        for table in plan.tables
-        if table.name in found
-    )
-    return replace(plan, tables=tables), absent
-
-
-def largest_first(plan: Plan) -> list[TablePlan]:
-    """The order that leaves no large table for the end."""
-    return sorted(plan.tables, key=lambda table: table.source.bytes, reverse=True)
-
-
-def total_rows(plan: Plan) -> int:
-    return sum(table.source.rows_estimate for table in plan.tables)
-
-
-def version_of(connection: asyncpg.Connection) -> str:
-    version = connection.get_server_version()
-    return f"{version.major}.{version.minor}"

@@ -183,7 +183,9 @@ def server_error(where: str, error: asyncpg.PostgresError) -> TargetError:
     kind = TargetLostError if state.startswith(TRANSIENT) else TargetError
     detail = f" ({error.detail})" if getattr(error, "detail", None) else ""
     message = f"{where}: {error.args[0] if error.args else error}{detail} [SQLSTATE {state}]"
-    return kind(message, HINTS.get(state) or HINTS.get(state[:2]) or getattr(error, "hint", None))
+    named = kind(message, HINTS.get(state) or HINTS.get(state[:2]) or getattr(error, "hint", None))
+    named.sqlstate = state
+    return named
 
 
 HINTS = {
@@ -194,6 +196,8 @@ HINTS = {
     "53300": "the server has no free connection: try --jobs 1, or raise max_connections",
     "53100": "free disk space on the server, then run again; nothing was published",
     "57P03": "the server is starting or stopping: try again in a moment",
+    "23503": "rows of the child have no parent; `sqlite3 FILE 'pragma foreign_key_check'` lists them all",
+    "23505": "values that differ in SQLite are the same in the target's type; choose another with --cast",
     "54": "the server's limits do not allow this",
     "2BP01": "drop or move what depends on it, or publish into another schema with --target-schema",
 }

@@ -71,6 +71,14 @@ TYPES: Mapping[str, Factory] = {
 }
 
 
+KINDS: dict[type[Constraint], str] = {
+    PrimaryKeyConstraint: "primary key",
+    UniqueConstraint: "unique constraint",
+    CheckConstraint: "check",
+    ForeignKeyConstraint: "foreign key",
+}
+
+
 def create_tables(plan: Plan, schema: str) -> tuple[Statement, ...]:
     """One CREATE TABLE a table: columns, NOT NULL, defaults, identity, collations; no keys, so that loading is fast."""
     return tuple(
@@ -155,7 +163,7 @@ def _constraints(table: TablePlan) -> Iterator[Constraint]:
 
 def _add(plan: TablePlan, constraint: Constraint, table: Table) -> Statement:
     table.append_constraint(constraint)
-    return Statement("constraint", str(constraint.name), plan.name, _render(AddConstraint(constraint)))
+    return Statement(KINDS[type(constraint)], str(constraint.name), plan.name, _render(AddConstraint(constraint)))
 
 
 def _index(plan: IndexPlan, table: Table) -> str:
