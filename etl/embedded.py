@@ -157,7 +157,7 @@ def _make_cluster(directory: Path, installation: Installation) -> None:
 
 
 def _start(directory: Path, installation: Installation) -> None:
-    (directory / "postmaster.pid").unlink(missing_ok=True)  # stale: nobody answers at its socket
+    _bury(directory)
     open_way(directory, installation)
     host = _socket_directory(directory, installation)
     options = shlex.join(["-h", "", "-p", _PORT, "-k", str(host)])  # pg_ctl hands them to a shell
@@ -168,6 +168,22 @@ def _start(directory: Path, installation: Installation) -> None:
     except BaseException:  # Ctrl-C too: nobody else would stop a server that came up after all
         stop_server(directory, timeout_s=0)
         raise
+
+
+def _bury(directory: Path) -> None:
+    """Remove the lock files of a killed server that nobody has reaped, as in a container whose first process does not.
+
+    PostgreSQL would take it for alive. Every other stale file is left to PostgreSQL, which looks for survivors first.
+    """
+    lines = _postmaster(directory)
+    try:
+        state = Path(f"/proc/{lines[0]}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return
+    if state == "Z":
+        (directory / "postmaster.pid").unlink(missing_ok=True)
+        for lock in Path(lines[4]).glob(".s.PGSQL.*"):
+            lock.unlink(missing_ok=True)
 
 
 def _socket_directory(directory: Path, installation: Installation) -> Path:

@@ -50,6 +50,13 @@ def with_database(dsn: str, database: str) -> str:
     return text if "://" in text else text.replace(":/", ":///", 1)
 
 
+def with_role(dsn: str, role: str, password: str) -> str:
+    """The same database's DSN for another role."""
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return dsn.replace(f"//{parts.netloc}/", f"//{role}:{password}@{host}/", 1)
+
+
 async def execute(dsn: str, *statements: str) -> None:
     """Run statements one by one, each in its own transaction."""
     connection = await asyncpg.connect(dsn)

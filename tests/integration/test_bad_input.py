@@ -17,7 +17,7 @@ import pytest
 from etl.embedded import start_server, stop_server
 from etl.installation import find_installation
 from tests.fix_command import Done, EtlCommand
-from tests.fix_server import execute, run_apart, with_database
+from tests.fix_server import execute, run_apart, with_database, with_role
 from tests.fix_source import MakeSource
 
 UNREACHABLE = "postgresql://ada:s3cret-word@127.0.0.1:9/app"  # port 9 discards; nothing listens there
@@ -169,8 +169,7 @@ def test_a_role_without_create_is_refused(
     role = f"etl_guest_{os.getpid()}"
     run_apart(execute(server_dsn, f"create role {role} login password 's3cret-word'"))
     try:
-        dsn = database_dsn.replace("postgres@", f"{role}:s3cret-word@", 1)
-        done = etl("migrate", sqlite_path, dsn)
+        done = etl("migrate", sqlite_path, with_role(database_dsn, role, "s3cret-word"))
         assert_polite(done, 1)
         assert "grant create" in done.hints[0].lower()
         assert objects_of(database_dsn) == ["public."]
