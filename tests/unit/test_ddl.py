@@ -27,10 +27,11 @@ async def test_every_object_of_the_plan_has_one_statement(make_source: MakeSourc
         plan = await plan_of(make_source(case_script(case), name=f"{case}.db"))
         planned = {("table", table.name, table.name) for table in plan.tables}
         for table in plan.tables:
-            keys = [table.primary_key_name] if table.primary_key else []
-            keys += [index.name for index in table.indexes if index.constraint]
-            keys += [thing.name for thing in (*table.checks, *table.foreign_keys)]
-            planned |= {("constraint", str(name), table.name) for name in keys}
+            keys = [("primary key", table.primary_key_name)] if table.primary_key else []
+            keys += [("unique constraint", index.name) for index in table.indexes if index.constraint]
+            keys += [("check", check.name) for check in table.checks]
+            keys += [("foreign key", key.name) for key in table.foreign_keys]
+            planned |= {(kind, str(name), table.name) for kind, name in keys}
             planned |= {("index", index.name, table.name) for index in table.indexes if not index.constraint}
         statements = all_statements(plan, "staging")
         assert {(made.kind, made.name, made.table) for made in statements} == planned
