@@ -91,7 +91,7 @@ async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
     from etl.extract.snapshot import open_snapshot
     from etl.options import Options
     from etl.pipeline import make_plan, read
-    from etl.transform.tally import Tally
+    from etl.transform.rows.tally import Tally
 
     options = Options(source, "")
     measured = []

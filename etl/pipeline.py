@@ -54,13 +54,13 @@ from etl.report import Report
 from etl.report import Sequence as SequenceState
 from etl.tasks import to_the_end, together
 from etl.threads import in_thread
-from etl.transform import ddl
-from etl.transform.column_types import undecided_columns
-from etl.transform.columns import coerce_page
-from etl.transform.describe import describe
-from etl.transform.plan import plan_tables, without_checks
-from etl.transform.selection import select_tables
-from etl.transform.tally import Tally
+from etl.transform.rows.columns import coerce_page
+from etl.transform.rows.tally import Tally
+from etl.transform.schema import ddl
+from etl.transform.schema.column_types import undecided_columns
+from etl.transform.schema.describe import describe
+from etl.transform.schema.plan import plan_tables, without_checks
+from etl.transform.schema.selection import select_tables
 from etl.verify.compare import verify_table
 from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns

@@ -12,8 +12,8 @@ import aiosqlite
 from etl.extract.catalog import SIZES_SQL, parse_sizes, read_catalog, read_storage_classes
 from etl.model import Plan, SourceCatalog, SourceTable, Statement, TablePlan
 from etl.options import Options
-from etl.transform import ddl
-from etl.transform.plan import plan_tables, select_tables, undecided_columns
+from etl.transform.schema import ddl
+from etl.transform.schema.plan import plan_tables, select_tables, undecided_columns
 
 DATA = Path(__file__).parent / "data"
 

@@ -1,1 +1,1 @@
-"""Stage 2: decide and convert. Nothing here does I/O."""
+"""Stage 2: decide (``schema/``) and convert (``rows/``). Nothing here does I/O."""

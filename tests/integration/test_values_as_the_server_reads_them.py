@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from etl.model import PgType, StorageClass
-from etl.transform.values import Converted, convert_value
+from etl.transform.rows.values import Converted, convert_value
 
 COUNT = 400  # random texts of each kind
 

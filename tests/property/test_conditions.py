@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.model import Affinity, PgType
-from etl.transform.expressions import ScopeColumn, translate_condition
-from etl.transform.syntax import Untranslatable
+from etl.transform.schema.expressions import ScopeColumn, translate_condition
+from etl.transform.schema.syntax import Untranslatable
 
 TABLE = "create table t (n {0}, m {0}, x {1}, p {2}, flag {3}, a {4}, b {5}, d {6}, r {7})"
 SOURCE_TYPES = ("INT", "REAL", "DECIMAL(10,2)", "BOOLEAN", "TEXT", "VARCHAR(9)", "DATE", "BLOB")

@@ -27,9 +27,9 @@ from etl.model import (
     StorageClass,
     TablePlan,
 )
-from etl.transform import columns
-from etl.transform.columns import REFUSAL_COUNT, coerce_page, target_arrow_type
-from etl.transform.values import Converted, Refused, convert_value
+from etl.transform.rows import columns
+from etl.transform.rows.columns import REFUSAL_COUNT, coerce_page, target_arrow_type
+from etl.transform.rows.values import Converted, Refused, convert_value
 
 TARGETS = [
     *map(PgType, ("smallint", "integer", "bigint", "real", "double precision", "boolean", "date", "timestamp")),

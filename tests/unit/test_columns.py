@@ -24,7 +24,7 @@ from etl.model import (
     TablePlan,
     TargetPage,
 )
-from etl.transform.columns import coerce_page, target_arrow_type
+from etl.transform.rows.columns import coerce_page, target_arrow_type
 
 ROWS = 16_384
 

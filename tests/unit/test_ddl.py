@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from etl.transform import ddl
+from etl.transform.schema import ddl
 from tests.fix_source import MakeSource
 from tests.planning import all_statements, case_script, plan_of
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from etl.model import Affinity, PgType
-from etl.transform.defaults import translate_default
-from etl.transform.definition import Deferral, read_index_definition, read_table_definition
-from etl.transform.expressions import ScopeColumn, translate_condition, translate_index_term
-from etl.transform.syntax import Untranslatable
-from etl.transform.tokens import UnreadableDefinition
-from etl.transform.types import parse_type
+from etl.transform.schema.defaults import translate_default
+from etl.transform.schema.definition import Deferral, read_index_definition, read_table_definition
+from etl.transform.schema.expressions import ScopeColumn, translate_condition, translate_index_term
+from etl.transform.schema.syntax import Untranslatable
+from etl.transform.schema.tokens import UnreadableDefinition
+from etl.transform.schema.types import parse_type
 
 SCOPE = {
     "n": ScopeColumn("n", PgType("bigint"), Affinity.INTEGER),

@@ -6,10 +6,10 @@ import pytest
 
 from etl.errors import PlanError, UsageError
 from etl.model import Plan
-from etl.transform.casts import Cast, cast_for, parse_casts
-from etl.transform.describe import describe
-from etl.transform.names import fit
-from etl.transform.types import parse_type
+from etl.transform.schema.casts import Cast, cast_for, parse_casts
+from etl.transform.schema.describe import describe
+from etl.transform.schema.names import fit
+from etl.transform.schema.types import parse_type
 from tests.fix_source import MakeSource
 from tests.planning import case_script, plan_of, target_table, types_of, untranslated
 

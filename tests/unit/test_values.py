@@ -8,9 +8,9 @@ import pytest
 
 from etl.errors import PlanError
 from etl.model import PgType, StorageClass
-from etl.transform.dates import read_moment
-from etl.transform.gregorian import civil_from_days, days_from_civil
-from etl.transform.values import Converted, Refused, convert_value
+from etl.transform.rows.dates import read_moment
+from etl.transform.rows.gregorian import civil_from_days, days_from_civil
+from etl.transform.rows.values import Converted, Refused, convert_value
 
 INTEGER, REAL, TEXT, BLOB = StorageClass.INTEGER, StorageClass.REAL, StorageClass.TEXT, StorageClass.BLOB
 DAY = 86_400_000_000

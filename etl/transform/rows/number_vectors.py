@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.model import PgType, StorageClass
-from etl.transform.buffers import (
+from etl.transform.rows.buffers import (
     BoolMask,
     boolean_array,
     code_points_over,
@@ -24,9 +24,9 @@ from etl.transform.buffers import (
     only,
     valid_mask,
 )
-from etl.transform.numerals import DECIMAL128_DIGITS, EXACT_DOUBLE, INTEGER_BOUNDS
-from etl.transform.values import longest_text
-from etl.transform.vectors import Vector, VectorRule, all_odd
+from etl.transform.rows.numerals import DECIMAL128_DIGITS, EXACT_DOUBLE, INTEGER_BOUNDS
+from etl.transform.rows.values import longest_text
+from etl.transform.rows.vectors import Vector, VectorRule, all_odd
 
 Doubles = npt.NDArray[np.float64]
 

@@ -25,16 +25,16 @@ from etl.model import (
     TablePlan,
     TargetPage,
 )
-from etl.transform.buffers import Rows, as_binary, fixed_array, fixed_values, valid_mask
-from etl.transform.date_vectors import DATE_RULES
-from etl.transform.json_vectors import JSON_RULES
-from etl.transform.number_vectors import NUMBER_RULES
-from etl.transform.numerals import DECIMAL128_DIGITS
-from etl.transform.outcomes import Refused, TargetValue
-from etl.transform.rendering import SourceValue, render_key, render_source, render_target
-from etl.transform.text_vectors import TEXT_RULES
-from etl.transform.values import convert_value
-from etl.transform.vectors import VectorRule, all_odd
+from etl.transform.rows.buffers import Rows, as_binary, fixed_array, fixed_values, valid_mask
+from etl.transform.rows.date_vectors import DATE_RULES
+from etl.transform.rows.json_vectors import JSON_RULES
+from etl.transform.rows.number_vectors import NUMBER_RULES
+from etl.transform.rows.numerals import DECIMAL128_DIGITS
+from etl.transform.rows.outcomes import Refused, TargetValue
+from etl.transform.rows.rendering import SourceValue, render_key, render_source, render_target
+from etl.transform.rows.text_vectors import TEXT_RULES
+from etl.transform.rows.values import convert_value
+from etl.transform.rows.vectors import VectorRule, all_odd
 
 SAMPLE_COUNT = 5  # of each rule in each column
 REFUSAL_COUNT = 20  # of each column of a page: enough to see what is wrong with it

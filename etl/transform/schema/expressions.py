@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from etl.model import Affinity, PgType
-from etl.transform.literals import boolean_literal, exact_number, is_iso_date, number_literal
-from etl.transform.names import quote, quote_text
-from etl.transform.syntax import Untranslatable, parse, unwrapped, written
-from etl.transform.types import INTEGER_TYPES, NUMBER_TYPES
+from etl.transform.schema.literals import boolean_literal, exact_number, is_iso_date, number_literal
+from etl.transform.schema.names import quote, quote_text
+from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
+from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
 
 COMPARISONS: Mapping[type[exp.Expression], str] = {
     exp.EQ: "=",

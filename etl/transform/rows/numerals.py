@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etl.model import PgType, StorageClass
-from etl.transform.outcomes import Converted, Outcome, refuse
+from etl.transform.rows.outcomes import Converted, Outcome, refuse
 
 INTEGER_BOUNDS = {
     "smallint": (-(2**15), 2**15 - 1),

@@ -14,8 +14,8 @@ import orjson
 import pyarrow as pa
 
 from etl.model import PgType
-from etl.transform.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
-from etl.transform.vectors import Vector, VectorRule
+from etl.transform.rows.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
+from etl.transform.rows.vectors import Vector, VectorRule
 
 _TELLING_ESCAPE = re.compile(rb"\\u00(?:00|3[aA])")
 _LONG = 15_000  # bytes: a shorter document has no number of 16,384 decimals, but for a negative exponent

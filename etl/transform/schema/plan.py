@@ -24,8 +24,8 @@ from etl.model import (
     TablePlan,
 )
 from etl.options import Options
-from etl.transform.casts import parse_casts, require_matches
-from etl.transform.column_types import (
+from etl.transform.schema.casts import parse_casts, require_matches
+from etl.transform.schema.column_types import (
     Census,
     References,
     Types,
@@ -33,16 +33,16 @@ from etl.transform.column_types import (
     is_never_null,
     undecided_columns,
 )
-from etl.transform.defaults import translate_default
-from etl.transform.definition import Deferral, TableDefinition, read_table_definition
-from etl.transform.expressions import Scope, ScopeColumn, translate_condition
-from etl.transform.indexes import IndexPlanner
-from etl.transform.names import Namespace, column_names, quote
-from etl.transform.references import Reference, resolve_references
-from etl.transform.selection import select_tables
-from etl.transform.syntax import Untranslatable
-from etl.transform.tokens import UnreadableDefinition
-from etl.transform.types import INTEGER_TYPES, TEXT_TYPES
+from etl.transform.schema.defaults import translate_default
+from etl.transform.schema.definition import Deferral, TableDefinition, read_table_definition
+from etl.transform.schema.expressions import Scope, ScopeColumn, translate_condition
+from etl.transform.schema.indexes import IndexPlanner
+from etl.transform.schema.names import Namespace, column_names, quote
+from etl.transform.schema.references import Reference, resolve_references
+from etl.transform.schema.selection import select_tables
+from etl.transform.schema.syntax import Untranslatable
+from etl.transform.schema.tokens import UnreadableDefinition
+from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
 __all__ = ["plan_tables", "select_tables", "undecided_columns"]
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from etl.model import PgType, StorageClass
-from etl.transform.gregorian import DAY_US, days_from_civil, days_in_month
-from etl.transform.outcomes import Converted, Outcome, refuse
+from etl.transform.rows.gregorian import DAY_US, days_from_civil, days_in_month
+from etl.transform.rows.outcomes import Converted, Outcome, refuse
 
 LARGEST_OFFSET_HOURS = 15  # as PostgreSQL (datetime.h: MAX_TZDISP_HOUR)
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from etl.errors import UsageError
 from etl.model import PgType, SourceCatalog
-from etl.transform.types import parse_type
+from etl.transform.schema.types import parse_type
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from etl.model import ColumnPlan, IndexPlan, IndexTerm, SkippedObject, SourceIndex, SourceTable
-from etl.transform.definition import IndexDefinition, TableDefinition, read_index_definition
-from etl.transform.expressions import Scope, translate_condition, translate_index_term
-from etl.transform.names import Namespace, quote
-from etl.transform.syntax import Untranslatable
-from etl.transform.tokens import UnreadableDefinition
-from etl.transform.types import TEXT_TYPES
+from etl.transform.schema.definition import IndexDefinition, TableDefinition, read_index_definition
+from etl.transform.schema.expressions import Scope, translate_condition, translate_index_term
+from etl.transform.schema.names import Namespace, quote
+from etl.transform.schema.syntax import Untranslatable
+from etl.transform.schema.tokens import UnreadableDefinition
+from etl.transform.schema.types import TEXT_TYPES
 
 MAX_INDEX_COLUMNS = 32  # INDEX_MAX_KEYS
 TYPES_WITHOUT_ORDER = frozenset({"json"})  # no B-tree can hold them

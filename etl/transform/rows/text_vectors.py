@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.model import PgType, StorageClass
-from etl.transform.buffers import (
+from etl.transform.rows.buffers import (
     BoolMask,
     ByteMatrix,
     as_binary,
@@ -25,9 +25,9 @@ from etl.transform.buffers import (
     rows_by_length,
     valid_mask,
 )
-from etl.transform.numerals import DECIMAL128_DIGITS, FALSE_WORDS, INTEGER_BOUNDS, TRUE_WORDS
-from etl.transform.values import LARGEST_FIELD, longest_text
-from etl.transform.vectors import Vector, VectorRule, all_odd
+from etl.transform.rows.numerals import DECIMAL128_DIGITS, FALSE_WORDS, INTEGER_BOUNDS, TRUE_WORDS
+from etl.transform.rows.values import LARGEST_FIELD, longest_text
+from etl.transform.rows.vectors import Vector, VectorRule, all_odd
 
 # --- text as text --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from etl.errors import UsageError
 from etl.model import SourceCatalog
-from etl.transform.casts import matches_glob, near_misses
+from etl.transform.schema.casts import matches_glob, near_misses
 
 
 def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> SourceCatalog:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from etl.errors import PlanError
 from etl.model import SourceCatalog, SourceColumn, SourceTable, StorageClass
-from etl.transform.casts import Cast, cast_for, parse_casts
-from etl.transform.references import Reference, resolve_references
-from etl.transform.types import Decision, decide_type, declared_type
+from etl.transform.schema.casts import Cast, cast_for, parse_casts
+from etl.transform.schema.references import Reference, resolve_references
+from etl.transform.schema.types import Decision, decide_type, declared_type
 
 Census = Mapping[tuple[str, str], frozenset[StorageClass]]
 Types = Mapping[tuple[str, str], Decision]

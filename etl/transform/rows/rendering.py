@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from etl.model import PgType, StorageClass
-from etl.transform.gregorian import DAY_US, civil_from_days
+from etl.transform.rows.gregorian import DAY_US, civil_from_days
 
 SourceValue = int | float | bytes | None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from etl.transform.tokens import Token, UnreadableDefinition, matching, split_at_commas, text_of, tokens_of
+from etl.transform.schema.tokens import Token, UnreadableDefinition, matching, split_at_commas, text_of, tokens_of
 
 COLUMN_CONSTRAINTS = frozenset(
     {"CONSTRAINT", "PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "REFERENCES", "GENERATED", "AS"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from etl.model import PgType, StorageClass
-from etl.transform.rendering import SourceValue, render_source
+from etl.transform.rows.rendering import SourceValue, render_source
 
 TargetValue = int | float | Decimal | bool | str | bytes | None
 

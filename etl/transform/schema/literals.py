@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from etl.transform.syntax import Untranslatable, unwrapped, written
-from etl.transform.types import INTEGER_TYPES
+from etl.transform.schema.syntax import Untranslatable, unwrapped, written
+from etl.transform.schema.types import INTEGER_TYPES
 
 LARGEST_EXACT = 2**53  # every integer up to it is a binary64
 EXACT_DIGITS = 15  # a decimal of so many digits is the shortest spelling of its binary64

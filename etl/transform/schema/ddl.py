@@ -42,7 +42,7 @@ from sqlalchemy.types import TypeEngine
 
 from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
-from etl.transform.names import quote
+from etl.transform.schema.names import quote
 
 __all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "quote"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from etl.model import PgType, StorageClass
-from etl.transform.numerals import NUMERIC_FRACTION_DIGITS, NUMERIC_WHOLE_DIGITS
-from etl.transform.outcomes import Converted, Outcome, Refused, cast_hint, refuse
+from etl.transform.rows.numerals import NUMERIC_FRACTION_DIGITS, NUMERIC_WHOLE_DIGITS
+from etl.transform.rows.outcomes import Converted, Outcome, Refused, cast_hint, refuse
 
 LARGEST_JSONB = 0x0FFFFFFF  # bytes (jsonb.h: JENTRY_OFFLENMASK)
 LARGEST_JSON = 0x3FFFFFFF  # bytes: one field of a row (memutils.h: MaxAllocSize)

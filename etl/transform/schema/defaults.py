@@ -15,10 +15,10 @@ from decimal import Decimal
 from sqlglot import exp
 
 from etl.model import PgType
-from etl.transform.literals import is_iso_date, number_literal
-from etl.transform.names import quote_text
-from etl.transform.syntax import Untranslatable, parse, unwrapped, written
-from etl.transform.types import INTEGER_TYPES, TEXT_TYPES
+from etl.transform.schema.literals import is_iso_date, number_literal
+from etl.transform.schema.names import quote_text
+from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
+from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
 UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset
 EPOCH_NOW = "floor(extract(epoch from now()))::bigint"

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.model import PgType
-from etl.transform.buffers import BoolMask, ByteMatrix, Rows, fixed_array, matrix_of, rows_by_length, valid_mask
-from etl.transform.dates import LARGEST_OFFSET_HOURS
-from etl.transform.gregorian import DAY_US
-from etl.transform.vectors import Vector, VectorRule
+from etl.transform.rows.buffers import BoolMask, ByteMatrix, Rows, fixed_array, matrix_of, rows_by_length, valid_mask
+from etl.transform.rows.dates import LARGEST_OFFSET_HOURS
+from etl.transform.rows.gregorian import DAY_US
+from etl.transform.rows.vectors import Vector, VectorRule
 
 Numbers = npt.NDArray[np.int64]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from etl.errors import PlanError
 from etl.model import PgType, StorageClass
-from etl.transform import dates, json_text, numerals
-from etl.transform.outcomes import Converted, Outcome, Refused, TargetValue, refuse
-from etl.transform.rendering import SourceValue
+from etl.transform.rows import dates, json_text, numerals
+from etl.transform.rows.outcomes import Converted, Outcome, Refused, TargetValue, refuse
+from etl.transform.rows.rendering import SourceValue
 
 __all__ = ["Converted", "Outcome", "Refused", "TargetValue", "convert_value"]
 

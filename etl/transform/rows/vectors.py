@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from etl.model import PgType
-from etl.transform.buffers import BoolMask, valid_mask
+from etl.transform.rows.buffers import BoolMask, valid_mask
 
 
 @dataclass(frozen=True, slots=True)
