@@ -1,0 +1,80 @@
+"""What happened: coercions, refusals, loaded and verified tables, differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from etl.model.origin import StorageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Coercion:
+    """A named rule at work in one column of one page (or, summed, of one table)."""
+
+    column: str  # source name
+    rule: str
+    count: int
+    samples: tuple[tuple[str, str, str], ...] = ()  # (key, before, after), at most 5
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A value that the target type cannot hold."""
+
+    table: str
+    key: str  # rendered: rowid=4182, or id='x'
+    column: str
+    storage: StorageClass
+    value: str  # rendered, cut to a readable length
+    reason: str  # "'12,50' is not numeric(10,2)"
+    hint: str
+
+
+class Verdict(StrEnum):
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    NOT_VERIFIED = "not verified"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTable:
+    """The load's own account of one table."""
+
+    name: str
+    row_count: int
+    source_bytes: int
+    copied_bytes: int
+    seconds: float
+    coercions: tuple[Coercion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that verification found. ``kind``: missing, extra, different, object."""
+
+    table: str  # source name
+    kind: str
+    key: str  # rendered; for an object its name
+    column: str | None = None
+    storage: StorageClass | None = None
+    source_value: str | None = None  # the source's value as stored
+    expected: str | None = None  # what the target should hold
+    actual: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedTable:
+    """The verification's account of one table; checksums are 32 hexadecimal digits (docs/checksums.md)."""
+
+    name: str  # source name
+    target_name: str
+    source_rows: int
+    target_rows: int
+    source_checksum: str
+    target_checksum: str
+    verdict: Verdict
+    seconds: float
+    difference_counts: Mapping[str, int] = field(default_factory=dict)  # kind → how many in all
+    differences: tuple[Difference, ...] = ()  # the first 20
