@@ -57,9 +57,10 @@ from etl.threads import in_thread
 from etl.transform.rows.columns import coerce_page
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
+from etl.transform.schema.broken_checks import without_checks
 from etl.transform.schema.column_types import undecided_columns
 from etl.transform.schema.describe import describe
-from etl.transform.schema.plan import plan_tables, without_checks
+from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
 from etl.verify.compare import verify_table
 from etl.verify.found import fit_plan

@@ -19,7 +19,6 @@ from etl.model import (
     SourceCatalog,
     SourceColumn,
     SourceTable,
-    Statement,
     StorageClass,
     TablePlan,
 )
@@ -289,25 +288,3 @@ class TablePlanner:
     def _skip(self, kind: str, sql: str, reason: str, column: str | None = None) -> None:
         name = f"{self.table.name}.{column}" if column else self.table.name
         self.untranslated.append(SkippedObject(kind, name, sql, reason, table=self.table.name))
-
-
-def without_checks(plan: Plan, broken: Sequence[Statement]) -> Plan:
-    """The plan without these CHECKs, which rows of the source contradict; each is listed as untranslated."""
-    names = {(statement.table, statement.name) for statement in broken}
-    dropped = [
-        SkippedObject(
-            "check",
-            check.name,
-            f"check ({check.condition})",
-            "rows of the source contradict it (pragma ignore_check_constraints)",
-            table=table.source.name,
-        )
-        for table in plan.tables
-        for check in table.checks
-        if (table.name, check.name) in names
-    ]
-    tables = tuple(
-        replace(table, checks=tuple(check for check in table.checks if (table.name, check.name) not in names))
-        for table in plan.tables
-    )
-    return replace(plan, tables=tables, untranslated=(*plan.untranslated, *dropped))
