@@ -29,3 +29,10 @@ class Options:
     verify: str = "full"  # full | none
     accept_untranslated: bool = False
     timezone: str = "UTC"
+    ambiguous: str | None = None  # earliest | latest
+    zero_dates: str = "refuse"  # refuse | null
+    empty_as_null: bool = False
+    nul: str = "refuse"  # refuse | strip
+    encoding: str | None = None  # latin1
+    truncate: bool = False
+    integers: str = "bigint"  # bigint | fit

@@ -11,6 +11,7 @@ from etl.model.design import (
     IndexPlan,
     PgType,
     Plan,
+    Reading,
     Statement,
     TablePlan,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "PgType",
     "PlainColumn",
     "Plan",
+    "Reading",
     "Refusal",
     "SkippedObject",
     "Slice",

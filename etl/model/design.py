@@ -27,6 +27,29 @@ class PgType:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How the values of a column are to be understood, where the type alone does not tell; each is a named rule.
+
+    ``how`` is what stands behind the colon of a cast, or what the survey found: ``epoch-s``, ``epoch-ms``,
+    ``epoch-us``, ``epoch-ns``, ``epoch-ticks``, ``epoch-webkit``, ``epoch-2001``, ``julian`` for dates and times held
+    as numbers; ``seconds`` for times; ``us`` for intervals; a strptime format such as ``%d.%m.%Y``; ``J/N`` for
+    booleans (true before false).
+    """
+
+    how: str | None = None
+    timezone: str = "UTC"  # IANA name: naive values of a timestamptz, offsets in a timestamp
+    ambiguous: str | None = None  # earliest | latest: local times that exist twice or not at all
+    zero_dates_as_null: bool = False  # 0 under an epoch, '0000-00-00'
+    empty_as_null: bool = False
+    strip_nul: bool = False
+    encoding: str | None = None  # latin1: bytes that are not UTF-8
+    truncate: bool = False  # to the length n of varchar(n) and char(n)
+
+
+PLAIN_READING = Reading()
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnPlan:
     """What becomes of one source column."""
 
@@ -38,6 +61,7 @@ class ColumnPlan:
     default: str | None = None  # PostgreSQL SQL
     collation: str | None = None  # "C" for text in keys and indexes: SQLite's own order
     note: str | None = None  # why the type is not the declared one
+    reading: Reading = PLAIN_READING
 
 
 @dataclass(frozen=True, slots=True)
