@@ -86,6 +86,8 @@ def _farewell(directory: Path, server: EmbeddedServer) -> str:
 def _program() -> str:
     """How this program was called, where plain `etl` would not find it."""
     called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m etl"
     if shutil.which("etl") is not None or not called.exists():
         return "etl"
     return shlex.quote(str(Path(os.path.relpath(called))))
