@@ -23,6 +23,7 @@ from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, w
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NULL_LENGTH, NO_EQUIVALENT = -1, -2
+VARYING = TEXT_TYPES | DOCUMENT_TYPES | {"numeric", "bytea"}
 
 
 Varying = tuple[pa.Array, Mask | None]  # one binary payload a cell, likewise

@@ -18,6 +18,7 @@ from etl.model import TablePlan
 from etl.verify.readings import quoted
 
 BUFFERED_BYTES = 4 << 20
+CANCEL_S = 2.0
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER_BYTES = len(SIGNATURE) + 8  # and the flags, and the length of an extension that no server sends
 
@@ -42,9 +43,11 @@ async def reading_transaction(target: asyncpg.Connection) -> AsyncIterator[None]
     try:
         await target.execute(SETTINGS)
         yield
-    finally:
-        if not target.is_closed():
+    except BaseException:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error is the one to show
             await transaction.rollback()
+        raise
+    await transaction.rollback()
 
 
 async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str) -> str:
@@ -73,6 +76,7 @@ class CopyStream:
         self._buffered = 0
         self._wanted = 0
         self._header = b""
+        self._discarding = False
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._copy: asyncio.Task[object] | None = None
@@ -86,11 +90,31 @@ class CopyStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._copy is not None and not self._copy.done():
-            self._copy.cancel()
-            # the server's words about a copy that we broke off are no news
-            with suppress(asyncio.CancelledError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                await self._copy
+        copy = self._copy
+        if copy is None:
+            return
+        if not copy.done():
+            self._discarding = True
+            self._room.set()
+            try:
+                await self._break_off(copy)
+            except asyncio.CancelledError:
+                self._target.terminate()
+                raise
+        if copy.done() and not copy.cancelled():
+            copy.exception()  # retrieved: what a copy says that we broke off is no news
+
+    async def _break_off(self, copy: asyncio.Task[object]) -> None:
+        """Let the server cancel the copy, or cut the connection when it does not within `CANCEL_S`.
+
+        asyncpg's own way, an error out of the sink, takes the next message for the end of the cancelled copy
+        (0.32, `_on_result`), and the connection is of no use after it.
+        """
+        await self._target._cancel(asyncio.get_running_loop().create_future())  # type: ignore[attr-defined]
+        await asyncio.wait({copy}, timeout=CANCEL_S)
+        if not copy.done():
+            self._target.terminate()
+            await asyncio.wait({copy}, timeout=CANCEL_S)
 
     async def take(self, byte_count: int) -> list[bytes]:
         """The next bytes: exactly as many as asked for, fewer only at the end of the copy."""
@@ -128,15 +152,15 @@ class CopyStream:
             self._copy.result()
 
     async def _receive(self, data: bytes) -> None:
-        if self._header is not None and len(self._header) < HEADER_BYTES:
+        if len(self._header) < HEADER_BYTES:
             data = self._strip_header(data)
-        if not data:
+        if not data or self._discarding:
             return
         self._chunks.append(data)
         self._buffered += len(data)
         if self._buffered >= self._wanted:
             self._arrived.set()
-        while self._buffered >= BUFFERED_BYTES:
+        while self._buffered >= BUFFERED_BYTES and not self._discarding:
             self._room.clear()
             await self._room.wait()
 
