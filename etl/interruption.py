@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from etl.errors import ExitStatus, InterruptedRunError
+from etl.errors import EtlError, ExitStatus, InterruptedRunError
 
 CLEANUP_S = 5.0
 
@@ -72,7 +72,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
         loop.add_signal_handler(watched, stop, watched)
     try:
         return await task
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, EtlError):  # after a signal, what else went wrong on the way out is no news
         if not received:
             raise
         interrupted = InterruptedRunError("interrupted: the target is as before")
