@@ -177,7 +177,8 @@ def test_differences_show_key_column_and_both_values() -> None:
         ({"differences": (Difference("orders", "object", "orders_pkey"),)}, Verdict.DIFFERENT),
         ({"status": ExitStatus.DIFFERENT}, Verdict.DIFFERENT),
         ({"status": ExitStatus.UNTRANSLATED}, Verdict.EQUAL),
-        ({"plan": plan_of(), "loaded": (), "verified": ()}, Verdict.NOT_VERIFIED),
+        ({"plan": plan_of(), "loaded": (), "verified": (), "phases": {"load": 0.1}}, Verdict.NOT_VERIFIED),
+        ({"plan": plan_of(), "loaded": (), "verified": (), "phases": {"verify": 0.1}}, Verdict.EQUAL),
     ],
 )
 def test_equal_is_said_only_when_everything_was_found_equal(changes: dict[str, object], expected: Verdict) -> None:
