@@ -97,12 +97,12 @@ def coerce_page(page: SourcePage, table: TablePlan) -> TargetPage:
     coercions: list[Coercion] = []
     refused: list[tuple[int, Refusal]] = []
     for values, column in zip(page.columns, table.columns, strict=True):
-        work = _ColumnWork(_parts(values, column.type), column.type, page.row_count)
+        work = ColumnWork(parts_of(values, column.type), column.type, page.row_count, REFUSAL_COUNT)
         array = work.convert(not_null=column.not_null)
         arrays.append(array)
         refused.extend(_refusals(work, page, table, column))
         if not refused:
-            coercions.extend(_coercions(work, array, page, column))
+            coercions.extend(coercions_of(work, array, page, column))
     if refused:
         refused.sort(key=lambda numbered: numbered[0])
         raise RefusedValueError([refusal for _, refusal in refused])
@@ -111,8 +111,8 @@ def coerce_page(page: SourcePage, table: TablePlan) -> TargetPage:
         row_count=page.row_count,
         batch=pa.RecordBatch.from_arrays(arrays, names=[column.name for column in table.columns]),
         coercions=tuple(coercions),
-        first_key=_row_key(page, 0),
-        last_key=_row_key(page, page.row_count - 1),
+        first_key=row_key(page, 0),
+        last_key=row_key(page, page.row_count - 1),
         source_bytes=page.source_bytes,
     )
 
@@ -135,7 +135,7 @@ class _Part:
                 yield value, self.storage
 
 
-def _parts(values: SourceValues, target: PgType) -> list[_Part]:
+def parts_of(values: SourceValues, target: PgType) -> list[_Part]:
     """A column by storage class, without the classes that it does not hold."""
     if isinstance(values, PlainColumn):
         parts = _plain_parts(values, target)
@@ -168,12 +168,13 @@ def _plain_parts(column: PlainColumn, target: PgType) -> list[_Part]:
 
 
 @dataclass(slots=True)
-class _ColumnWork:
-    """One column on its way: what was coerced where, and what was refused."""
+class ColumnWork:
+    """One column on its way: what was coerced where, and what was refused (of which ``refusal_limit`` are kept)."""
 
     parts: list[_Part]
     target: PgType
     row_count: int
+    refusal_limit: int
     coerced: dict[str, list[Rows]] = field(default_factory=dict)
     refused: list[tuple[int, SourceValue, StorageClass, Refused]] = field(default_factory=list)
 
@@ -185,9 +186,9 @@ class _ColumnWork:
             array = pa.nulls(self.row_count, arrow_type)
         else:
             array = arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
-        if not_null and array.null_count and not self.refused:
+        if not_null and array.null_count and len(self.refused) < self.refusal_limit:
             self._refuse_nulls(array)
-        self.refused = sorted(self.refused, key=lambda refused: refused[0])[:REFUSAL_COUNT]
+        self.refused = sorted(self.refused, key=lambda refused: refused[0])[: self.refusal_limit]
         return array
 
     def _convert_part(self, part: _Part, arrow_type: pa.DataType) -> pa.Array:
@@ -200,7 +201,7 @@ class _ColumnWork:
             return vector.values
         rows = np.flatnonzero(vector.odd)
         values = self._convert_odd(part, rows)
-        if self.refused or not rows.size:
+        if len(values) < rows.size or not rows.size:
             return vector.values
         return pc.replace_with_mask(vector.values, pa.array(vector.odd), pa.array(values, arrow_type))
 
@@ -208,13 +209,14 @@ class _ColumnWork:
         """The odd cells through the specification; gives up when the page is lost anyhow."""
         values: list[TargetValue] = []
         coerced: dict[str, list[int]] = {}
-        enough = len(self.refused) + REFUSAL_COUNT  # of each part, so that the first of the column are among them
+        enough = len(self.refused) + self.refusal_limit  # of each part, so that the first of the column are among them
         for row, (value, storage) in zip(rows.tolist(), part.cells(rows), strict=True):
             outcome = convert_value(value, storage, self.target)
             if isinstance(outcome, Refused):
                 self.refused.append((row, value, storage, outcome))
                 if len(self.refused) >= enough:
                     break
+                values.append(None)
                 continue
             values.append(outcome.value)
             if outcome.rule is not None:
@@ -229,22 +231,24 @@ class _ColumnWork:
 
     def _refuse_nulls(self, array: pa.Array) -> None:
         refusal = Refused("NULL in a column that is NOT NULL in the target", "correct the row in SQLite")
-        for row in np.flatnonzero(~valid_mask(array))[:REFUSAL_COUNT].tolist():
+        nulls = ~valid_mask(array)
+        nulls[[row for row, *_ in self.refused]] = False  # nothing stands there because it was refused
+        for row in np.flatnonzero(nulls)[: self.refusal_limit].tolist():
             self.refused.append((row, None, StorageClass.NULL, refusal))
 
 
-def _coercions(work: _ColumnWork, array: pa.Array, page: SourcePage, column: ColumnPlan) -> Iterator[Coercion]:
+def coercions_of(work: ColumnWork, array: pa.Array, page: SourcePage, column: ColumnPlan) -> Iterator[Coercion]:
     for rule in sorted(work.coerced):
         rows = np.sort(np.concatenate(work.coerced[rule]))
         samples = tuple(_sample(work, array, page, row) for row in rows[:SAMPLE_COUNT].tolist())
         yield Coercion(column.source.name, rule, len(rows), samples)
 
 
-def _sample(work: _ColumnWork, array: pa.Array, page: SourcePage, row: int) -> tuple[str, str, str]:
+def _sample(work: ColumnWork, array: pa.Array, page: SourcePage, row: int) -> tuple[str, str, str]:
     """Key, before and after of one coerced cell."""
     part = next(part for part in work.parts if part.array[row].is_valid)
     ((value, storage),) = part.cells(np.array([row], np.intp))
-    return _row_key(page, row), render_source(value, storage), render_target(_target_cell(array, row), work.target)
+    return row_key(page, row), render_source(value, storage), render_target(_target_cell(array, row), work.target)
 
 
 def _target_cell(array: pa.Array, row: int) -> object:
@@ -254,7 +258,7 @@ def _target_cell(array: pa.Array, row: int) -> object:
 
 
 def _refusals(
-    work: _ColumnWork, page: SourcePage, table: TablePlan, column: ColumnPlan
+    work: ColumnWork, page: SourcePage, table: TablePlan, column: ColumnPlan
 ) -> Iterator[tuple[int, Refusal]]:
     source = column.source.name
     for row, value, storage, refused in work.refused:
@@ -262,7 +266,7 @@ def _refusals(
             row,
             Refusal(
                 table=table.source.name,
-                key=_row_key(page, row),
+                key=row_key(page, row),
                 column=source,
                 storage=storage,
                 value=render_source(value, storage),
@@ -272,7 +276,7 @@ def _refusals(
         )
 
 
-def _row_key(page: SourcePage, row: int) -> str:
+def row_key(page: SourcePage, row: int) -> str:
     """The name of a row; its place in the page where the table has no key."""
     if not page.row_count:
         return ""
