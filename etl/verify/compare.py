@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -20,12 +21,13 @@ import pyarrow as pa
 from etl.errors import PlanError, SourceError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
+from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import UTC_SETTING, Setting
 from etl.verify.expected import VARYING
 from etl.verify.findings import describe_findings
 from etl.verify.fixed_rules import FIXED
 from etl.verify.multiset import Unmatched
-from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, match_documents, row_bytes, row_list, walk_rows
+from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, walk_rows
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import CopyStream, reading_transaction, select_rows
 
@@ -88,7 +90,8 @@ def refuse_unknown_types(table: TablePlan) -> None:
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    # a bare future, no task: when a loop shuts down it cancels every task, and the thread would go on unwatched
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -36,8 +36,9 @@ _END_OF_COPY = 0xFFFF
 class Documents:
     """A json or jsonb column of some rows."""
 
-    texts: list[bytes | None]  # as the source spells them, None where it holds no text
-    canonical: list[bytes | None]  # None for NULL, and b"" (no document) where there is no equivalent
+    texts: pa.Array | None  # as the source spells them, binary; null where it holds no text
+    canonical: pa.Array  # binary
+    lengths: NDArray[np.int32]  # of the canonical documents; -1 for NULL, -2 where there is no equivalent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class ExpectedRows:
     def byte_count(self) -> int:
         """About how much of the stream these rows take; exact where there are no documents."""
         if not self.documents:
-            return int(_span(self.rows))
-        texts = sum(len(text or b"") + 16 for column in self.documents for text in column.texts)
-        return texts + sum(map(_span, self.segments))
+            return int(span_of(self.rows))
+        texts = sum(span_of(column.canonical if column.texts is None else column.texts) for column in self.documents)
+        # PostgreSQL puts a space behind each comma and colon
+        return texts * 9 // 8 + 8 * len(self.rows) * len(self.documents) + sum(map(span_of, self.segments))
 
 
 def expect_rows(source: SourceRows, table: TablePlan, setting: Setting = UTC_SETTING) -> ExpectedRows:
@@ -83,12 +85,7 @@ def expect_rows(source: SourceRows, table: TablePlan, setting: Setting = UTC_SET
 def _documents(field: Field, texts: pa.Array | None) -> Documents:
     if isinstance(field, FixedField):
         raise TypeError("documents have no fixed width")
-    nulls = (field.lengths == -1).tolist()
-    payloads = field.payloads.to_numpy(zero_copy_only=False).tolist()
-    canonical = [None if null else payload or b"" for null, payload in zip(nulls, payloads, strict=True)]
-    if texts is None:
-        return Documents([None] * len(nulls), canonical)
-    return Documents(texts.to_numpy(zero_copy_only=False).tolist(), canonical)
+    return Documents(texts, field.payloads, field.lengths)
 
 
 class _Join:
@@ -113,7 +110,7 @@ class _Join:
         else:
             self._fixed.append((np.dtype(">i4"), field.lengths))
             self._flush()
-            self._pieces.append(_cells(np.ascontiguousarray(field.values), field.lengths >= 0))
+            self._pieces.append(cells_of(np.ascontiguousarray(field.values), field.lengths >= 0))
 
     def rows(self) -> pa.Array:
         self._flush()
@@ -133,10 +130,10 @@ class _Join:
         for name, (_, values) in zip(names, self._fixed, strict=True):
             matrix[name] = values
         self._fixed = []
-        self._pieces.append(_cells(matrix, None))
+        self._pieces.append(cells_of(matrix, None))
 
 
-def _cells(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> pa.Array:
+def cells_of(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> pa.Array:
     """Values of one width as a binary array over their own bytes."""
     mask = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
     offsets = _even_offsets(len(values), values.dtype.itemsize)
@@ -148,7 +145,7 @@ def _even_offsets(count: int, width: int) -> pa.Buffer:
     return pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32)[: count + 1])
 
 
-def _span(rows: pa.Array) -> int:
+def span_of(rows: pa.Array) -> int:
     start, stop = _bounds(rows)
     return stop - start
 
@@ -250,47 +247,10 @@ def join_row(payloads: Sequence[bytes | None]) -> bytes:
 
 
 def _target_documents(texts: list[bytes]) -> list[bytes]:
+    listed: list[bytes] = canonical_or_text(pa.array(texts, pa.binary())).to_numpy(zero_copy_only=False).tolist()
+    return listed
+
+
+def canonical_or_text(texts: pa.Array) -> pa.Array:
     """Canonical documents; what is none (json may hold it) stays as it is."""
-    canonical = canonical_documents(pa.array(texts, pa.binary())).to_numpy(zero_copy_only=False).tolist()
-    return [text if document is None else document for text, document in zip(texts, canonical, strict=True)]
-
-
-def match_documents(stream: bytes, expected: ExpectedRows, versioned: Sequence[bool]) -> int | None:
-    """Whether a stream begins with the expected rows, documents compared as documents; where they end, or None.
-
-    Raises struct.error when the stream is too short to tell.
-    """
-    lists: list[list[Any]] = []
-    for segment, column in zip(expected.segments, expected.documents, strict=False):
-        lists += [row_list(segment), column.texts, column.canonical]
-    lists.append(row_list(expected.segments[-1]))
-    steps = tuple((3 * place, int(skip)) for place, skip in enumerate(versioned))
-    found: list[bytes] = []
-    wanted: list[bytes] = []
-    at, read_length = 0, _LENGTH.unpack_from
-    for row in zip(*lists, strict=True):
-        for place, skip in steps:
-            segment = row[place]
-            end = at + len(segment)
-            if stream[at:end] != segment:
-                return None
-            (length,) = read_length(stream, end)
-            at = end + 4
-            canonical = row[place + 2]
-            if length < 0 or canonical is None:
-                if length >= 0 or canonical is not None:
-                    return None
-                continue
-            end = at + length
-            document = stream[at + skip : end]
-            if document != row[place + 1]:
-                found.append(document)
-                wanted.append(canonical)
-            at = end
-        end = at + len(row[-1])
-        if stream[at:end] != row[-1]:
-            return None
-        at = end
-    if at > len(stream):
-        raise struct.error("the stream ends within a row")
-    return at if _target_documents(found) == wanted else None
+    return pc.coalesce(canonical_documents(texts), texts)
