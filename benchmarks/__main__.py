@@ -89,6 +89,7 @@ def generate(rows: int, dirty: float, seed: int, folder: Path, profile: str) -> 
 @_seed
 @_server_flags
 @click.option("--only", default="", help="Rivals, separated by commas; all by default.")
+@click.option("--quiet-wait", default=0.0, help="Wait so many seconds at most, before each run, for an idle machine.")
 @click.option("--base", default="limit", show_default=True, help="The rival that the ratio columns refer to.")
 def run(
     rows: int,
@@ -96,6 +97,7 @@ def run(
     seed: int,
     only: str,
     base: str,
+    quiet_wait: float,
     repeat: int,
     folder: Path,
     dsn: str | None,
@@ -107,7 +109,7 @@ def run(
     chosen = _choose(only)
     dataset = make_dataset(folder, rows, dirty=dirty, seed=seed)
     with running_server(dsn, postgres, folder) as server:
-        results = _results(server, dataset, chosen, repeat)
+        results = _results(server, dataset, chosen, repeat, quiet_wait)
     figures = run_figures(results)
     click.echo(results_table(results, dataset, base))
     _finish(figures, out, results_document(results, dataset, server, figures), check)
@@ -196,8 +198,10 @@ def _choose(only: str) -> list[Rival]:
     return [known[name] for name in names]
 
 
-def _results(server: Server, dataset: Dataset, rivals: Sequence[Rival], repeat: int) -> dict[str, Result]:
-    return {result.rival.name: result for result in run_rounds(server, dataset, rivals, repeat, _say)}
+def _results(
+    server: Server, dataset: Dataset, rivals: Sequence[Rival], repeat: int, quiet_wait: float = 0.0
+) -> dict[str, Result]:
+    return {result.rival.name: result for result in run_rounds(server, dataset, rivals, repeat, _say, quiet_wait)}
 
 
 def _document(figures: Sequence[Figure]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ import psutil
 _SAMPLE_S = 0.02
 _SAMPLES_PER_TREE_WALK = 10  # looking for new children costs more than reading one counter
 _SETTLE_S = 0.2
+_QUIET_WINDOW_S = 1.0
+_QUIET_CPU_S = 0.1
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -76,6 +78,18 @@ def run_measured(
         largest_rss=sampler.largest_bytes,
         output=log.read_text(errors="replace"),
     )
+
+
+def wait_until_quiet(timeout_s: float) -> bool:
+    """Waits until the machine does nothing else for a moment; False when it did not within ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        before = _machine_cpu_s()
+        time.sleep(_QUIET_WINDOW_S)
+        if _machine_cpu_s() - before <= _QUIET_CPU_S:
+            return True
+        if time.monotonic() >= deadline:
+            return False
 
 
 def _server_cpu_s(process_id: int | None) -> float | None:

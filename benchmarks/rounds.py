@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.correctness import find_differences
 from benchmarks.generate import Dataset, scratch_folder
-from benchmarks.measure import Usage, run_measured
+from benchmarks.measure import Usage, run_measured, wait_until_quiet
 from benchmarks.ready_files import make_ready_files
 from benchmarks.rivals import Job, MissingRivalError, Rival
 from benchmarks.schema import TABLES
@@ -58,13 +58,19 @@ def run_rounds(
     rivals: Sequence[Rival],
     repeat: int,
     say: Callable[[str], None],
+    quiet_wait_s: float = 0.0,
 ) -> list[Result]:
-    """``repeat`` rounds, every rival once in each; ``say`` hears of each run as it ends."""
+    """``repeat`` rounds, every rival once in each; ``say`` hears of each run as it ends.
+
+    Before each run up to ``quiet_wait_s`` seconds are spent on waiting for the rest of the machine to be idle.
+    """
     results = [_introduce(rival, say) for rival in rivals]
     for number in range(1, repeat + 1):
         for result in results:
             if result.missing:
                 continue
+            if quiet_wait_s:
+                wait_until_quiet(quiet_wait_s)
             run = run_once(server, dataset, result.rival)
             result.runs.append(run)
             verdict = run.failure or f"load {run.phases['load']:.2f} s, wall {run.usage.wall_s:.2f} s"
