@@ -1,9 +1,10 @@
 """The nouns that the stages hand to each other; everything here is a frozen value.
 
 ``origin``: what the source is; ``design``: what the target shall be; ``paging``: rows on their way; ``outcome``: what
-happened.
+happened; ``census``: what a survey found.
 """
 
+from etl.model.census import ColumnCensus, ColumnSurvey, Orphans, RefusedValues, Span, Spelling, TableSurvey
 from etl.model.design import (
     CheckPlan,
     ColumnPlan,
@@ -47,17 +48,21 @@ __all__ = [
     "Affinity",
     "CheckPlan",
     "Coercion",
+    "ColumnCensus",
     "ColumnPlan",
+    "ColumnSurvey",
     "Difference",
     "ForeignKeyPlan",
     "IndexPlan",
     "IndexTerm",
     "LoadedTable",
+    "Orphans",
     "PgType",
     "PlainColumn",
     "Plan",
     "Reading",
     "Refusal",
+    "RefusedValues",
     "SkippedObject",
     "Slice",
     "SourceCatalog",
@@ -67,10 +72,13 @@ __all__ = [
     "SourcePage",
     "SourceTable",
     "SourceValues",
+    "Span",
+    "Spelling",
     "SplitColumn",
     "Statement",
     "StorageClass",
     "TablePlan",
+    "TableSurvey",
     "TargetPage",
     "Verdict",
     "VerifiedTable",

@@ -31,7 +31,8 @@ from etl.transform.rows.json_vectors import JSON_RULES
 from etl.transform.rows.number_vectors import NUMBER_RULES
 from etl.transform.rows.numerals import DECIMAL128_DIGITS
 from etl.transform.rows.outcomes import Refused, TargetValue
-from etl.transform.rows.rendering import SourceValue, render_key, render_source, render_target
+from etl.transform.rows.rendering import SourceValue, render_source, render_target
+from etl.transform.rows.row_names import refusal_of, row_key
 from etl.transform.rows.text_vectors import TEXT_RULES
 from etl.transform.rows.values import convert_value
 from etl.transform.rows.vectors import VectorRule, all_odd
@@ -260,31 +261,5 @@ def _target_cell(array: pa.Array, row: int) -> object:
 def _refusals(
     work: ColumnWork, page: SourcePage, table: TablePlan, column: ColumnPlan
 ) -> Iterator[tuple[int, Refusal]]:
-    source = column.source.name
     for row, value, storage, refused in work.refused:
-        yield (
-            row,
-            Refusal(
-                table=table.source.name,
-                key=row_key(page, row),
-                column=source,
-                storage=storage,
-                value=render_source(value, storage),
-                reason=refused.reason,
-                hint=refused.hint.replace("{column}", f"{table.source.name}.{source}"),
-            ),
-        )
-
-
-def row_key(page: SourcePage, row: int) -> str:
-    """The name of a row; its place in the page where the table has no key."""
-    if not page.row_count:
-        return ""
-    if not page.key_names:
-        return f"row {row + 1} of page {page.number + 1}"
-    return render_key(page.key_names, [_key_cell(key, row) for key in page.keys])
-
-
-def _key_cell(key: pa.Array, row: int) -> object:
-    cells = key.slice(row, 1)
-    return (as_binary(cells) if pa.types.is_string(key.type) else cells)[0].as_py()
+        yield row, refusal_of(page, table, column, row, value, storage, refused)

@@ -1,0 +1,49 @@
+"""Rows and cells by name, for people: the key of a row, and a refused cell with its place.
+
+Invariant: what is said of a row leads to exactly this row of the source.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from etl.model import ColumnPlan, Refusal, SourcePage, StorageClass, TablePlan
+from etl.transform.rows.buffers import as_binary
+from etl.transform.rows.outcomes import Refused
+from etl.transform.rows.rendering import SourceValue, render_key, render_source
+
+
+def refusal_of(
+    page: SourcePage,
+    table: TablePlan,
+    column: ColumnPlan,
+    row: int,
+    value: SourceValue,
+    storage: StorageClass,
+    refused: Refused,
+) -> Refusal:
+    """A refused cell with its place, for people."""
+    source = column.source.name
+    return Refusal(
+        table=table.source.name,
+        key=row_key(page, row),
+        column=source,
+        storage=storage,
+        value=render_source(value, storage),
+        reason=refused.reason,
+        hint=refused.hint.replace("{column}", f"{table.source.name}.{source}"),
+    )
+
+
+def row_key(page: SourcePage, row: int) -> str:
+    """The name of a row; its place in the page where the table has no key."""
+    if not page.row_count:
+        return ""
+    if not page.key_names:
+        return f"row {row + 1} of page {page.number + 1}"
+    return render_key(page.key_names, [_key_cell(key, row) for key in page.keys])
+
+
+def _key_cell(key: pa.Array, row: int) -> object:
+    cells = key.slice(row, 1)
+    return (as_binary(cells) if pa.types.is_string(key.type) else cells)[0].as_py()
