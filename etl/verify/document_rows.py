@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from etl.verify.expected import NO_EQUIVALENT, NULL_LENGTH
 from etl.verify.fixed_rules import widths_of
@@ -28,67 +29,74 @@ def match_documents(stream: bytes, expected: ExpectedRows, versioned: Sequence[b
     """
     if any((column.lengths == NO_EQUIVALENT).any() for column in expected.documents):
         return None
-    limits, whole = _cut(stream, expected, versioned)
-    parts = 3 * len(expected.documents) + 1  # segment, head and text of a document, segment, …, segment
-    row_count = (len(limits) - 1) // parts
+    widths = np.stack([widths_of(segment) for segment in expected.segments], axis=1)
+    lengths = _document_lengths(stream, widths)
+    limits = _limits(widths, lengths, versioned)
+    parts = 3 * len(versioned) + 1  # segment, head and text of a document, segment, …, segment
+    row_count = int(np.searchsorted(limits[parts::parts], len(stream), side="right"))
     pieces = _pieces(stream, limits[: row_count * parts + 1])
     for place, segment in enumerate(expected.segments):
         if not _every(pieces, 3 * place, parts).equals(segment.slice(0, row_count)):
             return None
-    if not whole:
-        if not _goes_on(stream, limits, parts, expected):
+    if row_count < len(expected.rows):
+        if not _goes_on(stream, int(limits[row_count * parts]), row_count, lengths, expected):
             return None
         raise struct.error("the stream ends within the rows")
     for place, column in enumerate(expected.documents):
         if not _same_documents(_every(pieces, 3 * place + 2, parts), column):
             return None
-    return limits[-1]
+    return int(limits[-1])
 
 
-def _cut(stream: bytes, expected: ExpectedRows, versioned: Sequence[bool]) -> tuple[list[int], bool]:
-    """The limits of segments, heads and texts in the stream, and whether it holds all of them."""
-    limits, at = [0], 0
-    add, read = limits.append, LENGTH.unpack_from
-    widths = [widths_of(segment).tolist() for segment in expected.segments]
-    heads = [LENGTH.size + int(version) for version in versioned]
+def _document_lengths(stream: bytes, widths: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The length words of the documents in the order of the stream, as far as it goes: segments have these widths."""
+    gaps = widths[:, :-1].copy()
+    gaps[1:, 0] += widths[:-1, -1]
+    lengths: list[int] = []
+    add, read, at = lengths.append, LENGTH.unpack_from, 0
     try:
-        for *before, last in zip(*widths, strict=True):
-            for width, head in zip(before, heads, strict=True):
-                at += width
-                add(at)
-                (length,) = read(stream, at)
-                if length > 0:
-                    add(at + head)
-                    at += LENGTH.size + length
-                else:
-                    at += LENGTH.size
-                    add(at)
-                add(at)
-            at += last
-            add(at)
+        for gap in gaps.ravel().tolist():
+            at += gap
+            (length,) = read(stream, at)
+            add(length)
+            at += LENGTH.size + length if length > 0 else LENGTH.size
     except struct.error:
         pass
-    while limits[-1] > len(stream):
-        limits.pop()
-    return limits, len(limits) == len(expected.rows) * (3 * len(versioned) + 1) + 1
+    return np.array(lengths, np.int64)
 
 
-def _goes_on(stream: bytes, limits: list[int], parts: int, expected: ExpectedRows) -> bool:
+def _limits(widths: NDArray[np.int32], lengths: NDArray[np.int64], versioned: Sequence[bool]) -> NDArray[np.int64]:
+    """Where each segment, head and text ends, for the rows whose length words were all read; begins with 0."""
+    columns = len(versioned)
+    row_count = len(lengths) // columns
+    written = np.maximum(lengths[: row_count * columns].reshape(row_count, columns), 0)
+    table = np.empty((row_count, 3 * columns + 1), np.int64)
+    table[:, 0::3] = widths[:row_count]
+    for place, version in enumerate(versioned):
+        head = np.where(written[:, place] > 0, int(version), 0)
+        table[:, 3 * place + 1] = LENGTH.size + head
+        table[:, 3 * place + 2] = written[:, place] - head
+    return np.concatenate(([0], np.cumsum(table.ravel())))
+
+
+def _goes_on(stream: bytes, start: int, row: int, lengths: NDArray[np.int64], expected: ExpectedRows) -> bool:
     """Whether what there is of the first row that is not whole is as expected, as far as it can be told."""
-    row, cut = divmod(len(limits) - 1, parts)
-    start = limits[row * parts]
-    for place in range(len(expected.segments)):
-        segment: bytes = expected.segments[place][row].as_py()
-        if stream[start : start + len(segment)] != segment[: len(stream) - start]:
+    columns = len(expected.documents)
+    for place, segments in enumerate(expected.segments):
+        segment: bytes = segments[row].as_py()
+        if stream[start : start + len(segment)] != segment[: max(len(stream) - start, 0)]:
             return False
-        if 3 * place + 3 > cut:
+        word = row * columns + place
+        if place == columns or word >= len(lengths):
             return True
-        start = limits[row * parts + 3 * place + 3]
+        start += len(segment) + LENGTH.size + max(int(lengths[word]), 0)
+        if start >= len(stream):
+            return True
     return True
 
 
-def _pieces(stream: bytes, limits: list[int]) -> pa.Array:
-    offsets = pa.py_buffer(np.array(limits, np.int32))
+def _pieces(stream: bytes, limits: NDArray[np.int64]) -> pa.Array:
+    offsets = pa.py_buffer(limits.astype(np.int32))
     return pa.Array.from_buffers(pa.binary(), len(limits) - 1, [None, offsets, pa.py_buffer(stream)])
 
 
