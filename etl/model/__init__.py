@@ -6,6 +6,7 @@ happened; ``census``: what a survey found.
 
 from etl.model.census import ColumnCensus, ColumnSurvey, Orphans, RefusedValues, Span, Spelling, TableSurvey
 from etl.model.design import (
+    PLAIN_READING,
     CheckPlan,
     ColumnPlan,
     ForeignKeyPlan,
@@ -45,6 +46,7 @@ from etl.model.paging import (
 )
 
 __all__ = [
+    "PLAIN_READING",
     "Affinity",
     "CheckPlan",
     "Coercion",

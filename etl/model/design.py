@@ -11,14 +11,18 @@ from etl.model.origin import SkippedObject, SourceColumn, SourceTable
 class PgType:
     """A PostgreSQL type with its modifiers; ``name`` is one of the short names that ``str()`` prints.
 
-    smallint integer bigint real double precision numeric boolean date timestamp timestamptz time
-    text varchar char json jsonb uuid bytea
+    smallint integer bigint real double precision numeric money boolean date timestamp timestamptz time timetz
+    interval text varchar char citext json jsonb uuid bytea xml inet cidr macaddr macaddr8 bit varbit
+
+    An array is called as its elements are, with ``[]``; an enum and a domain have names of their own.
     """
 
     name: str
     precision: int | None = None  # numeric(p,s)
     scale: int | None = None
-    length: int | None = None  # varchar(n), char(n)
+    length: int | None = None  # varchar(n), char(n), bit(n), varbit(n); decimals of timestamp(n), time(n), interval(n)
+    base: PgType | None = None  # the type under a domain, or of an array's elements
+    labels: tuple[str, ...] = ()  # of an enum
 
     def __str__(self) -> str:
         if self.precision is not None:
@@ -32,8 +36,8 @@ class Reading:
 
     ``how`` is what stands behind the colon of a cast, or what the survey found: ``epoch-s``, ``epoch-ms``,
     ``epoch-us``, ``epoch-ns``, ``epoch-ticks``, ``epoch-webkit``, ``epoch-2001``, ``julian`` for dates and times held
-    as numbers; ``seconds`` for times; ``us`` for intervals; a strptime format such as ``%d.%m.%Y``; ``J/N`` for
-    booleans (true before false).
+    as numbers; ``seconds`` for times; ``us`` and ``seconds`` for intervals; a strptime format such as ``%d.%m.%Y``;
+    ``J/N`` for booleans (true before false). docs/coercion.md, "Readings", has the exact meaning of each.
     """
 
     how: str | None = None

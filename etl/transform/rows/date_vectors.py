@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from etl.model import PgType
 from etl.transform.rows.buffers import BoolMask, ByteMatrix, Rows, fixed_array, matrix_of, rows_by_length, valid_mask
-from etl.transform.rows.dates import LARGEST_OFFSET_HOURS
+from etl.transform.rows.daytime import LARGEST_OFFSET_HOURS
 from etl.transform.rows.gregorian import DAY_US
 from etl.transform.rows.vectors import Vector, VectorRule
 

@@ -24,8 +24,8 @@ from etl.transform.rows.buffers import (
     only,
     valid_mask,
 )
+from etl.transform.rows.characters import longest_text
 from etl.transform.rows.numerals import DECIMAL128_DIGITS, EXACT_DOUBLE, INTEGER_BOUNDS
-from etl.transform.rows.values import longest_text
 from etl.transform.rows.vectors import Vector, VectorRule, all_odd
 
 Doubles = npt.NDArray[np.float64]

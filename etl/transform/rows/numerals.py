@@ -1,4 +1,4 @@
-"""The scalar rules for integers, floating point, numeric and boolean (COERCION §2).
+"""The scalar rules for integers, floating point and numeric (COERCION §2).
 
 Invariant: a decimal is handled by its digits, never by binary arithmetic, so that 1.005 rounds to 1.01.
 """
@@ -27,11 +27,9 @@ NUMERIC_FRACTION_DIGITS = 16_383
 
 INFINITY = float("inf")
 
-_PLAIN_DECIMAL = re.compile(rb" *(-?)([0-9]+)(?:\.([0-9]+))? *")
+PLAIN_DECIMAL = re.compile(rb" *(-?)([0-9]+)(?:\.([0-9]+))? *")
 _PLAIN_INTEGER = re.compile(rb" *(-?)([0-9]+) *")
 _FLOATING = re.compile(rb" *(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) *")
-TRUE_WORDS = frozenset((b"t", b"true", b"yes", b"on", b"y", b"1"))
-FALSE_WORDS = frozenset((b"f", b"false", b"no", b"off", b"n", b"0"))
 
 
 class Digits(NamedTuple):
@@ -156,7 +154,7 @@ def numeric_from_real(value: float, target: PgType) -> Outcome:
 
 def numeric_from_text(value: bytes, target: PgType) -> Outcome:
     """``text-to-numeric`` for a plain decimal number, ``rounded`` where it has more decimals than the scale."""
-    match = _PLAIN_DECIMAL.fullmatch(value)
+    match = PLAIN_DECIMAL.fullmatch(value)
     if match is None:
         return refuse(value, StorageClass.TEXT, target)
     digits = Digits(match[1] == b"-", match[2].decode().lstrip("0"), (match[3] or b"").decode())
@@ -222,26 +220,3 @@ def _increment(number: str) -> str:
     nines = len(number) - len(number.rstrip("9"))
     head = number[: len(number) - nines]
     return (head[:-1] + chr(ord(head[-1]) + 1) if head else "1") + "0" * nines
-
-
-# --- boolean -------------------------------------------------------------------------------------------------------
-
-
-def boolean_from_integer(value: int, target: PgType) -> Outcome:
-    """Exact for 0 and 1."""
-    return Converted(value == 1) if value in (0, 1) else refuse(value, StorageClass.INTEGER, target)
-
-
-def boolean_from_real(value: float, target: PgType) -> Outcome:
-    """``real-to-boolean`` for 0.0 and 1.0."""
-    if value in (0.0, 1.0):
-        return Converted(value == 1.0, "real-to-boolean")
-    return refuse(value, StorageClass.REAL, target)
-
-
-def boolean_from_text(value: bytes, target: PgType) -> Outcome:
-    """``text-to-boolean`` for the words that PostgreSQL knows, in any case."""
-    word = value.lower()
-    if word in TRUE_WORDS or word in FALSE_WORDS:
-        return Converted(word in TRUE_WORDS, "text-to-boolean")
-    return refuse(value, StorageClass.TEXT, target)

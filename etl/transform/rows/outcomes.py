@@ -5,6 +5,7 @@ Invariant: a refusal says in ``reason`` what is wrong with which value, and in `
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -35,6 +36,8 @@ class Refused:
 
 Outcome = Converted | Refused
 
+_SHELL_MARKS = re.compile(r"[^\w.,:=%/+-]")
+
 # The type that holds every value of a storage class.
 _HOLDER = {
     StorageClass.NULL: "text",
@@ -46,13 +49,9 @@ _HOLDER = {
 
 
 def cast_hint(type_name: str) -> str:
-    """The advice to give the column another type."""
+    """The advice to give the column another type, to be pasted into a shell."""
     cast = f"{{column}}={type_name}"
-    return (
-        f"--cast {cast!r}, or correct the row in SQLite"
-        if " " in cast
-        else f"--cast {cast}, or correct the row in SQLite"
-    )
+    return f"--cast {cast!r}" if _SHELL_MARKS.search(type_name) else f"--cast {cast}"
 
 
 def refuse(
@@ -61,10 +60,13 @@ def refuse(
     target: PgType,
     problem: str | None = None,
     cast: str | None = None,
+    flag: str | None = None,
 ) -> Refused:
     """Refuse a value: ``'12,50' is not numeric(10,2)``, or with ``problem`` in place of ``is not …``.
 
-    The hint names the type ``cast``, by default the one that holds every value of the storage class.
+    The hint names the ``flag`` that solves it, then the type ``cast`` (or type and reading), by default the one that
+    holds every value of the storage class.
     """
     rendered = render_source(value, storage)
-    return Refused(f"{rendered} {problem or f'is not {target}'}", cast_hint(cast or _HOLDER[storage]))
+    advice = [*([flag] if flag else []), cast_hint(cast or _HOLDER[storage]), "correct the row in SQLite"]
+    return Refused(f"{rendered} {problem or f'is not {target}'}", ", or ".join(advice))

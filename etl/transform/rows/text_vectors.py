@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.model import PgType, StorageClass
+from etl.transform.rows.booleans import FALSE_WORDS, TRUE_WORDS
 from etl.transform.rows.buffers import (
     BoolMask,
     ByteMatrix,
@@ -25,8 +26,8 @@ from etl.transform.rows.buffers import (
     rows_by_length,
     valid_mask,
 )
-from etl.transform.rows.numerals import DECIMAL128_DIGITS, FALSE_WORDS, INTEGER_BOUNDS, TRUE_WORDS
-from etl.transform.rows.values import LARGEST_FIELD, longest_text
+from etl.transform.rows.characters import LARGEST_FIELD, longest_text
+from etl.transform.rows.numerals import DECIMAL128_DIGITS, INTEGER_BOUNDS
 from etl.transform.rows.vectors import Vector, VectorRule, all_odd
 
 # --- text as text --------------------------------------------------------------------------------------------------

@@ -11,76 +11,51 @@ from collections.abc import Callable
 from typing import Any
 
 from etl.errors import PlanError
-from etl.model import PgType, StorageClass
-from etl.transform.rows import dates, json_text, numerals
+from etl.model import PLAIN_READING, PgType, Reading, StorageClass
+from etl.transform.rows import booleans, characters, dates, json_text, numerals
 from etl.transform.rows.outcomes import Converted, Outcome, Refused, TargetValue, refuse
 from etl.transform.rows.rendering import SourceValue
 
 __all__ = ["Converted", "Outcome", "Refused", "TargetValue", "convert_value"]
 
-LARGEST_FIELD = 0x3FFFFFFF  # bytes: one field of a row (memutils.h: MaxAllocSize)
+CHARACTER_TYPES = frozenset(("text", "varchar", "char", "citext"))
 
 _DASHED = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9a-f]{32}", re.IGNORECASE)
 
 Rule = Callable[[Any, PgType], Outcome]
+ReadingRule = Callable[[Any, PgType, Reading], Outcome]
 
 
-def convert_value(value: SourceValue, storage: StorageClass, target: PgType) -> Outcome:
+def convert_value(
+    value: SourceValue, storage: StorageClass, target: PgType, reading: Reading = PLAIN_READING
+) -> Outcome:
     """Convert one source value to what the Arrow array of the target type takes.
 
     TEXT and BLOB are ``bytes`` as stored, TEXT neither known to be UTF-8 nor free of NUL. Raises PlanError for a type
     that has no rules at all; planning never lets one through.
     """
+    if value is None:
+        return Converted(None)
+    if reading.empty_as_null and value == b"" and storage is StorageClass.TEXT and is_nullable_when_empty(target):
+        return Converted(None, "empty-null")
+    by_reading = _READING_RULES.get(target.name)
+    if by_reading is not None:
+        reading_rule = by_reading.get(storage)
+        return refuse(value, storage, target) if reading_rule is None else reading_rule(value, target, reading)
     rules = _RULES.get(target.name)
     if rules is None:
         raise PlanError(f"there is no conversion to {target}", "--cast the column to one of the types that have one")
-    if value is None:
-        return Converted(None)
     rule = rules.get(storage)
     return refuse(value, storage, target) if rule is None else rule(value, target)
 
 
-# --- text ----------------------------------------------------------------------------------------------------------
+def is_nullable_when_empty(target: PgType) -> bool:
+    """Whether ``--empty-as-null`` means this type: every one but text, where '' is a value."""
+    return target.name not in CHARACTER_TYPES
 
 
-def longest_text(target: PgType) -> int | None:
-    """How many characters a text type holds, None for no limit; ``char`` alone means ``char(1)``."""
-    return 1 if target.name == "char" and target.length is None else target.length
-
-
-def _text_from_text(value: bytes, target: PgType) -> Outcome:
-    return _text(value, value, StorageClass.TEXT, target, None)
-
-
-def _text_from_blob(value: bytes, target: PgType) -> Outcome:
-    return _text(value, value, StorageClass.BLOB, target, "blob-to-text")
-
-
-def _text_from_integer(value: int, target: PgType) -> Outcome:
-    return _text(value, str(value).encode(), StorageClass.INTEGER, target, "number-to-text")
-
-
-def _text_from_real(value: float, target: PgType) -> Outcome:
-    return _text(value, repr(value).encode(), StorageClass.REAL, target, "number-to-text")
-
-
-def _text(value: SourceValue, data: bytes, storage: StorageClass, target: PgType, rule: str | None) -> Outcome:
-    if b"\0" in data:
-        return refuse(value, storage, target, "holds a NUL character, which PostgreSQL text cannot", "bytea")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return refuse(value, storage, target, "is not valid UTF-8", "bytea")
-    longest = longest_text(target)
-    if longest is not None and len(text) > longest:
-        return refuse(value, storage, target, f"has {len(text)} characters, too long for {target}", "text")
-    if len(data) > LARGEST_FIELD:
-        return refuse(value, storage, target, "is over 1 GB, which no PostgreSQL field holds")
-    return Converted(text, rule)
-
-
-# --- uuid and bytea ------------------------------------------------------------------------------------------------
+# --- uuid ----------------------------------------------------------------------------------------------------------
 
 
 def _uuid_from_text(value: bytes, target: PgType) -> Outcome:
@@ -99,20 +74,6 @@ def _uuid_from_blob(value: bytes, target: PgType) -> Outcome:
     return Converted(value, "blob-to-uuid") if len(value) == 16 else refuse(value, StorageClass.BLOB, target)
 
 
-def _bytea_from_text(value: bytes, target: PgType) -> Outcome:
-    return _bytea(value, StorageClass.TEXT, target, "text-to-bytes")
-
-
-def _bytea_from_blob(value: bytes, target: PgType) -> Outcome:
-    return _bytea(value, StorageClass.BLOB, target, None)
-
-
-def _bytea(value: bytes, storage: StorageClass, target: PgType, rule: str | None) -> Outcome:
-    if len(value) > LARGEST_FIELD:
-        return refuse(value, storage, target, "is over 1 GB, which no PostgreSQL field holds")
-    return Converted(value, rule)
-
-
 # --- which rule ----------------------------------------------------------------------------------------------------
 
 _INTEGERS: dict[StorageClass, Rule] = {
@@ -125,11 +86,11 @@ _REALS: dict[StorageClass, Rule] = {
     StorageClass.REAL: numerals.real_from_real,
     StorageClass.TEXT: numerals.real_from_text,
 }
-_TEXTS: dict[StorageClass, Rule] = {
-    StorageClass.INTEGER: _text_from_integer,
-    StorageClass.REAL: _text_from_real,
-    StorageClass.TEXT: _text_from_text,
-    StorageClass.BLOB: _text_from_blob,
+_TEXTS: dict[StorageClass, ReadingRule] = {
+    StorageClass.INTEGER: characters.text_from_integer,
+    StorageClass.REAL: characters.text_from_real,
+    StorageClass.TEXT: characters.text_from_text,
+    StorageClass.BLOB: characters.text_from_blob,
 }
 _DOCUMENTS: dict[StorageClass, Rule] = {
     StorageClass.INTEGER: json_text.json_from_integer,
@@ -147,20 +108,27 @@ _RULES: dict[str, dict[StorageClass, Rule]] = {
         StorageClass.REAL: numerals.numeric_from_real,
         StorageClass.TEXT: numerals.numeric_from_text,
     },
-    "boolean": {
-        StorageClass.INTEGER: numerals.boolean_from_integer,
-        StorageClass.REAL: numerals.boolean_from_real,
-        StorageClass.TEXT: numerals.boolean_from_text,
-    },
-    "date": {StorageClass.TEXT: dates.date_from_text},
-    "timestamp": {StorageClass.TEXT: dates.timestamp_from_text},
-    "timestamptz": {StorageClass.TEXT: dates.timestamptz_from_text},
-    "time": {StorageClass.TEXT: dates.time_from_text},
-    "text": _TEXTS,
-    "varchar": _TEXTS,
-    "char": _TEXTS,
     "json": _DOCUMENTS,
     "jsonb": _DOCUMENTS,
     "uuid": {StorageClass.TEXT: _uuid_from_text, StorageClass.BLOB: _uuid_from_blob},
-    "bytea": {StorageClass.TEXT: _bytea_from_text, StorageClass.BLOB: _bytea_from_blob},
+    "bytea": {StorageClass.TEXT: characters.bytea_from_text, StorageClass.BLOB: characters.bytea_from_blob},
+}
+_NUMBERS_AS_TIMES: dict[StorageClass, ReadingRule] = {
+    StorageClass.INTEGER: dates.temporal_from_integer,
+    StorageClass.REAL: dates.temporal_from_real,
+}
+_READING_RULES: dict[str, dict[StorageClass, ReadingRule]] = {
+    "boolean": {
+        StorageClass.INTEGER: booleans.boolean_from_integer,
+        StorageClass.REAL: booleans.boolean_from_real,
+        StorageClass.TEXT: booleans.boolean_from_text,
+    },
+    "date": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.date_from_text},
+    "timestamp": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamp_from_text},
+    "timestamptz": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamptz_from_text},
+    "time": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.time_from_text},
+    "text": _TEXTS,
+    "varchar": _TEXTS,
+    "char": _TEXTS,
+    "citext": _TEXTS,
 }
