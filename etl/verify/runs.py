@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from etl.verify.source import Connection
 
 BATCH_BYTES = 4 << 20
-MAX_BATCH_ROWS = 16_384
+MAX_BATCH_ROWS = 8_192
 FEW_ROWS = 512  # batches smaller than this cost time, so there the lengths of all rows are worth a look
+WINDOW_ROWS = 1_024  # how finely the lengths are looked at, and the largest batch where that is needed
 MAX_RUNS = 64  # each run skips the rows before it: beyond this the smallest batches rule for the rest
 _UNBOUNDED = 1 << 62
 
@@ -52,14 +53,14 @@ def plan_runs(connection: Connection, table: TablePlan) -> list[Run]:
 
 
 def _windows(connection: Connection, table: TablePlan) -> Iterator[NDArray[np.int64]]:
-    """The bytes of the rows, `MAX_BATCH_ROWS` at a time; lengths are read without the values behind them."""
+    """The bytes of the rows, `WINDOW_ROWS` at a time; lengths are read without the values behind them."""
     from etl.verify.readings import quoted
     from etl.verify.source import execute
 
     names = [quoted(column.source.name) for column in table.columns]
     terms = "+".join(f"ifnull(octet_length({name}),0)" for name in names)
     sql = f"select {terms} from {quoted(table.source.name)} not indexed"
-    with closing(execute(connection, sql, MAX_BATCH_ROWS)) as cursor:
+    with closing(execute(connection, sql, WINDOW_ROWS)) as cursor:
         for batch in cursor.fetch_record_batch():
             if batch.num_rows:
                 yield batch.column(0).to_numpy(zero_copy_only=False) + 8 * len(names)
@@ -67,7 +68,7 @@ def _windows(connection: Connection, table: TablePlan) -> Iterator[NDArray[np.in
 
 def _largest_batch(lengths: NDArray[np.int64]) -> int:
     """The most rows (a power of four) that a batch may have wherever it begins in a window or the one before."""
-    rows = MAX_BATCH_ROWS
+    rows = WINDOW_ROWS
     allowed = BATCH_BYTES + int(lengths.max())
     ends = np.concatenate(([0], np.cumsum(lengths)))
     while rows > 1:
@@ -82,12 +83,12 @@ def _merge(sizes: list[int]) -> list[Run]:
     """Neighbouring windows with the same batch size become one run."""
     runs: list[Run] = []
     for window, size in enumerate(sizes):
-        first = window * MAX_BATCH_ROWS
+        first = window * WINDOW_ROWS
         if runs and (runs[-1].batch_rows == size or len(runs) == MAX_RUNS):
             last = runs[-1]
-            runs[-1] = Run(last.first, (last.rows or 0) + MAX_BATCH_ROWS, min(size, last.batch_rows))
+            runs[-1] = Run(last.first, (last.rows or 0) + WINDOW_ROWS, min(size, last.batch_rows))
         else:
-            runs.append(Run(first, MAX_BATCH_ROWS, size))
+            runs.append(Run(first, WINDOW_ROWS, size))
     if runs:
         runs[-1] = Run(runs[-1].first, None, runs[-1].batch_rows)
     return runs
