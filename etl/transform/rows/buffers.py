@@ -69,6 +69,13 @@ def rows_by_length(array: pa.Array, lengths: set[int]) -> Iterator[tuple[int, Ro
             yield length, rows
 
 
+def empty_cells(array: pa.Array) -> BoolMask | None:
+    """Which cells of a string array are '' and not null; None where none is."""
+    empty: BoolMask = np.diff(cell_offsets(array)) == 0
+    empty &= valid_mask(array)
+    return empty if empty.any() else None
+
+
 def as_binary(array: pa.Array) -> pa.Array:
     """A string array as binary, sharing its buffers."""
     return _retyped(array, pa.binary())

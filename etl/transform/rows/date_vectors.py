@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from etl.model import PgType
+from etl.model import PgType, Reading
 from etl.transform.rows.buffers import BoolMask, ByteMatrix, Rows, fixed_array, matrix_of, rows_by_length, valid_mask
-from etl.transform.rows.daytime import LARGEST_OFFSET_HOURS
+from etl.transform.rows.daytime import LARGEST_OFFSET_HOURS, decimals_of
 from etl.transform.rows.gregorian import DAY_US
-from etl.transform.rows.vectors import Vector, VectorRule
+from etl.transform.rows.vectors import Vector
+from etl.transform.rows.zones import UTC_NAME
 
 Numbers = npt.NDArray[np.int64]
 
@@ -79,24 +80,35 @@ def texts_to_dates(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> 
     return Vector(days, valid & ~sure, (("timestamp-to-date", cells.has_time),))
 
 
-def texts_to_timestamps(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
-    """timestamp: ``offset-applied`` where there is one; timestamptz: ``naive-as-utc`` where there is none."""
-    cells, valid = _read(array, _MOMENT_LAYOUTS), valid_mask(array)
+def texts_to_timestamps(reading: Reading, array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
+    """timestamp: ``offset-applied`` where there is one; timestamptz: ``naive-as-utc`` where there is none.
+
+    Where that needs a time zone other than UTC, the cell is odd.
+    """
+    cells, valid = _read(array, _layouts_of(_MOMENT_LAYOUTS, target)), valid_mask(array)
     instants = cells.days * DAY_US + cells.micros
     if cells.has_offset.any():
         instants -= cells.offset * 60_000_000
     if target.name == "timestamp":
-        zone = ("offset-applied", cells.has_offset)
+        zone, zoned = "offset-applied", cells.has_offset
     else:
-        zone = ("naive-as-utc", cells.has_time & ~cells.has_offset)
-    coerced = (zone, ("date-to-timestamp", ~cells.has_time))
-    return Vector(fixed_array(arrow_type, instants, valid), valid & ~cells.read, coerced)
+        zone, zoned = "naive-as-utc", ~cells.has_offset
+    sure = cells.read if reading.timezone == UTC_NAME else cells.read & ~zoned
+    coerced = ((zone, zoned & cells.has_time), ("date-to-timestamp", ~cells.has_time))
+    return Vector(fixed_array(arrow_type, instants, valid), valid & ~sure, coerced)
 
 
 def texts_to_times(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
     """Times of day."""
-    cells, valid = _read(array, _TIME_LAYOUTS), valid_mask(array)
+    cells, valid = _read(array, _layouts_of(_TIME_LAYOUTS, target)), valid_mask(array)
     return Vector(fixed_array(arrow_type, cells.micros, valid), valid & ~cells.read)
+
+
+def _layouts_of(layouts: tuple[_Layout, ...], target: PgType) -> tuple[_Layout, ...]:
+    """Those whose decimals the type keeps."""
+    if target.length is None:
+        return layouts
+    return tuple(layout for layout in layouts if layout.decimals <= decimals_of(target))
 
 
 def _read(array: pa.Array, layouts: tuple[_Layout, ...]) -> _Columns:
@@ -237,11 +249,3 @@ def _offset(text: ByteMatrix, layout: _Layout, good: BoolMask) -> Numbers:
     good &= (hours <= LARGEST_OFFSET_HOURS) & (minutes <= 59)
     east = (hours * 60 + minutes).astype(np.int64)
     return np.where(text[start] == ord("-"), -east, east)
-
-
-DATE_RULES: dict[str, VectorRule] = {
-    "date": texts_to_dates,
-    "timestamp": texts_to_timestamps,
-    "timestamptz": texts_to_timestamps,
-    "time": texts_to_times,
-}

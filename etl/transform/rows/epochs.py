@@ -83,7 +83,7 @@ def exact_ratio(value: SourceValue, storage: StorageClass) -> tuple[int, int] | 
 
 def micros_of(ratio: tuple[int, int], epoch: Epoch, decimals: int = 6) -> int:
     """Microseconds since 1970, rounded half to even to this many decimals of a second."""
-    grain = 10 ** (6 - decimals)
+    grain: int = 10 ** (6 - decimals)
     units = divide(
         ratio[0] * epoch.unit_us + epoch.origin_us * ratio[1] * epoch.divisor, ratio[1] * epoch.divisor * grain
     )
@@ -92,6 +92,7 @@ def micros_of(ratio: tuple[int, int], epoch: Epoch, decimals: int = 6) -> int:
 
 def divide(number: int, by: int) -> int:
     """The quotient, rounded half to even; ``by`` is positive."""
-    quotient, rest = divmod(number, by)
+    quotient = number // by
+    rest = number - quotient * by
     up = 2 * rest > by or (2 * rest == by and quotient % 2 == 1)
     return quotient + up

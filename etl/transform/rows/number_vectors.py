@@ -201,6 +201,7 @@ _INTEGER_RULES: dict[str, VectorRule] = {
     "text": _integers_to_text,
     "varchar": _integers_to_text,
     "char": _integers_to_text,
+    "citext": _integers_to_text,
     "json": _integers_to_json,
     "jsonb": _integers_to_json,
 }
@@ -215,6 +216,7 @@ _REAL_RULES: dict[str, VectorRule] = {
     "text": _reals_to_text,
     "varchar": _reals_to_text,
     "char": _reals_to_text,
+    "citext": _reals_to_text,
     "json": _reals_to_json,
     "jsonb": _reals_to_json,
 }

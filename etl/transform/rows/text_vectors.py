@@ -214,6 +214,7 @@ _TEXT_RULES: dict[str, VectorRule] = {
     "text": texts_to_text,
     "varchar": texts_to_text,
     "char": texts_to_text,
+    "citext": texts_to_text,
     "uuid": _texts_to_uuids,
     "bytea": _texts_to_bytea,
 }
@@ -221,6 +222,7 @@ _BLOB_RULES: dict[str, VectorRule] = {
     "text": _blobs_to_text,
     "varchar": _blobs_to_text,
     "char": _blobs_to_text,
+    "citext": _blobs_to_text,
     "uuid": _blobs_to_uuids,
     "bytea": _blobs_to_bytea,
 }

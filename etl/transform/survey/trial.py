@@ -27,7 +27,8 @@ class Trial:
 
 def try_column(values: SourceValues, page: SourcePage, table: TablePlan, column: ColumnPlan) -> Trial:
     """Convert the column; its refusals are grouped by what solves them, in the order of the rows."""
-    work = ColumnWork(parts_of(values, column.type), column.type, page.row_count, refusal_limit=page.row_count)
+    parts, every = parts_of(values, column.type), page.row_count
+    work = ColumnWork(parts, column.type, every, refusal_limit=every, reading=column.reading)
     array = work.convert(not_null=column.not_null)
     groups: dict[tuple[StorageClass, str], RefusedValues] = {}
     for row, value, storage, refused in work.refused:
