@@ -47,7 +47,7 @@ class ColumnCensus:
     uuids: tuple[Spelling, ...] = ()
     epochs: Mapping[str, int] = field(default_factory=dict)  # reading, 'zero' or 'none' → numbers in its window
     digits_before: int = 0  # the point
-    digits_after: int = 0
+    digits_after: int = 0  # 9 stands for nine or more
     rounding_losses: int = 0  # numbers that numeric(p,s) would change by more than the noise of a double
     looks_like: str | None = None  # the type that all of the first values of a text column would fit: json, uuid, …
 

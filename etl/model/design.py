@@ -66,6 +66,7 @@ class ColumnPlan:
     collation: str | None = None  # "C" for text in keys and indexes: SQLite's own order
     note: str | None = None  # why the type is not the declared one
     reading: Reading = PLAIN_READING
+    decided: bool = False  # by --cast or by a survey: what the values contradict is refused, not planned again
 
 
 @dataclass(frozen=True, slots=True)
