@@ -1,7 +1,8 @@
 """How a column is read so that its storage classes are proven, and the SELECT that does it.
 
 Invariant: the first row of every SELECT is a sample, which settles the Arrow types (ADBC infers them from the first
-batch alone); the last column counts, row by row, how many cells are of the class that they are read as.
+batch alone); where ADBC would take another class without a word, the last column counts, row by row, how many cells
+are of the class that they are read as.
 """
 
 from __future__ import annotations
@@ -83,6 +84,17 @@ def storage_of(reading: Reading) -> StorageClass:
     return StorageClass.REAL if reading is Reading.NUMBER else StorageClass(reading.value)
 
 
+def is_guarded(reading: Reading, affinity: Affinity) -> bool:
+    """Whether ADBC could take something else for what is read, without a word.
+
+    It refuses everything but an INTEGER in an int64 column, and a TEXT or a BLOB in a double one; an INTEGER there
+    is what NUMBER means, and what a column of REAL affinity never holds. Anything becomes text or bytes.
+    """
+    if reading in (Reading.SPLIT, Reading.INTEGER, Reading.NUMBER):
+        return False
+    return reading is not Reading.REAL or affinity is not Affinity.REAL
+
+
 def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -> str:
     """The SELECT with its sample row in front and, as the last column, the count of cells that are as expected."""
     samples, terms, guards = [], [], []
@@ -93,10 +105,8 @@ def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -
             terms += [f"iif(typeof({name})='{storage}',{name},null)" for storage in CLASSES]
             continue
         samples.append(_SAMPLE[storage_of(reading)])
-        terms.append(f"cast({name} as real)" if reading is Reading.NUMBER else name)
-        if reading is Reading.NUMBER:
-            guards.append(f"(typeof({name})='integer')+(typeof({name})='real')")
-        elif reading is not Reading.INTEGER:  # ADBC never takes anything else for int64
+        terms.append(name)
+        if is_guarded(reading, column.source.affinity):
             guards.append(f"(typeof({name})='{reading.value}')")
     guard = "+".join(guards) or "0"
     return f"select {', '.join(samples)}, 0 union all select {', '.join(terms)}, {guard} from {inner}"

@@ -47,39 +47,40 @@ class ExpectedRows:
 
     source: SourceRows
     rows: pa.Array  # canonical rows, binary
-    segments: tuple[pa.Array, ...] = ()  # what stands before, between and after the documents; empty without any
     documents: tuple[Documents, ...] = ()
+    gaps: NDArray[np.int32] | None = None  # per row: bytes before, between and after the documents
 
     @property
     def byte_count(self) -> int:
         """About how much of the stream these rows take; exact where there are no documents."""
-        if not self.documents:
-            return int(span_of(self.rows))
-        texts = sum(span_of(column.canonical if column.texts is None else column.texts) for column in self.documents)
-        # PostgreSQL puts a space behind each comma and colon
-        return texts * 9 // 8 + 8 * len(self.rows) * len(self.documents) + sum(map(span_of, self.segments))
+        exact = span_of(self.rows)
+        # PostgreSQL puts a space behind each comma and colon, and a version byte before jsonb
+        return exact + sum(int(column.lengths.clip(0).sum()) // 6 + len(self.rows) for column in self.documents)
 
 
 def expect_rows(source: SourceRows, table: TablePlan, setting: Setting = UTC_SETTING) -> ExpectedRows:
-    """Build the canonical rows of a batch, and for tables with documents the parts between these."""
-    pairs = zip(source.columns, table.columns, strict=True)
-    fields = [expected_field(cells, column.type, setting) for cells, column in pairs]
-    documents, joined, segments = [], _Join(source.row_count), []
-    segment = _Join(source.row_count)
-    joined.add_count(len(fields))
-    segment.add_count(len(fields))
-    for field, cells, column in zip(fields, source.columns, table.columns, strict=True):
+    """Build the canonical rows of a batch; with documents, also where these stand in them."""
+    joined = _Join(source.row_count)
+    joined.add_count(len(table.columns))
+    documents: list[Documents] = []
+    gaps = [np.full(source.row_count, _COUNT.size, np.int32)]
+    for cells, column in zip(source.columns, table.columns, strict=True):
+        field = expected_field(cells, column.type, setting)
         joined.add_field(field)
         if is_document(column.type):
-            segments.append(segment.rows())
-            segment = _Join(source.row_count)
             documents.append(_documents(field, cells.texts()))
+            gaps.append(np.zeros(source.row_count, np.int32))
         else:
-            segment.add_field(field)
+            gaps[-1] += _LENGTH.size + _payload_widths(field)
     if not documents:
         return ExpectedRows(source, joined.rows())
-    segments.append(segment.rows())
-    return ExpectedRows(source, joined.rows(), tuple(segments), tuple(documents))
+    return ExpectedRows(source, joined.rows(), tuple(documents), np.stack(gaps, axis=1))
+
+
+def _payload_widths(field: Field) -> NDArray[np.int32] | int:
+    if field.lengths is None:
+        return field.values.dtype.itemsize
+    return np.maximum(field.lengths, 0)
 
 
 def _documents(field: Field, texts: pa.Array | None) -> Documents:

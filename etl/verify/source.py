@@ -24,6 +24,7 @@ from etl.verify.readings import (
     Reading,
     fits,
     guess_reading,
+    is_guarded,
     quoted,
     reaches,
     select_rows_sql,
@@ -129,10 +130,10 @@ class SourceTableReader:
         """Each cell of a guarded column counts one in the last column if it is of the class it is read as."""
         expected, at = 0, 0
         large = []
-        for place, reading in enumerate(readings):
+        for place, (reading, column) in enumerate(zip(readings, self._table.columns, strict=True)):
             array = batch.column(at)
             at += 4 if reading is Reading.SPLIT else 1
-            if reading not in (Reading.SPLIT, Reading.INTEGER):
+            if is_guarded(reading, column.source.affinity):
                 expected += len(array) - array.null_count
             if reading is Reading.NUMBER and reaches(array, EXACT):
                 large.append(place)
