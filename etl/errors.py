@@ -59,7 +59,7 @@ class TargetError(EtlError):
 
 
 class TargetLostError(TargetError):
-    """The connection went away in the middle: the table may be tried again."""
+    """The server went away or is not there: what was being done may be tried again."""
 
 
 class TargetOccupiedError(TargetError):

@@ -29,7 +29,7 @@ from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import parse_address
-from etl.load.build import analyze, build_all, create_tables, reset_sequences
+from etl.load.build import analyze, build_all, create_tables, ensure_loaded, reset_sequences
 from etl.load.connect import Connections, guarded
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
@@ -67,7 +67,7 @@ from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
-LOAD_ATTEMPTS = 5
+LOAD_ATTEMPTS = 8  # about 20 seconds: a server that restarts is back by then
 
 
 async def migrate(options: Options, progress: Progress) -> Report:
@@ -128,6 +128,7 @@ async def fill_staging(
             await checking
         finally:
             checking.cancel()
+        await ensure_loaded(session.connections, staging, plan, loaded)
     with clock.phase("build"):
         plan = await build(session.connections, staging, plan, clock.progress)
         sequences = await reset_sequences(session.connections, staging, plan)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from etl.errors import TargetError
 from etl.load.connect import Connections, guarded, literal, named_errors, quote
 from etl.load.journal import Staging
-from etl.model import Plan, Statement, TablePlan
+from etl.model import LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
 
 STATEMENTS_A_TRANSACTION = 100
@@ -22,6 +22,13 @@ async def create_tables(connections: Connections, staging: Staging, statements: 
     async with connections.borrow() as connection:
         for start in range(0, len(statements), STATEMENTS_A_TRANSACTION):
             await staging.execute(connection, statements[start : start + STATEMENTS_A_TRANSACTION])
+
+
+async def ensure_loaded(connections: Connections, staging: Staging, plan: Plan, loaded: Sequence[LoadedTable]) -> None:
+    """Raise TargetLostError when a crash of the server has cost rows that it had confirmed."""
+    names = {table.source.name: table.name for table in plan.tables}
+    async with connections.borrow() as connection:
+        await staging.ensure_loaded(connection, {names[table.name]: table.row_count for table in loaded})
 
 
 async def build_all(

@@ -174,7 +174,7 @@ def unreachable(where: str, error: OSError) -> TargetError:
         reason = "the connection was refused"
     elif isinstance(error, FileNotFoundError):
         reason = "no server listens on that socket"
-    return TargetError(f"{where}: {reason}", "is PostgreSQL running there? check host and port")
+    return TargetLostError(f"{where}: {reason}", "is PostgreSQL running there? check host and port")
 
 
 def server_error(where: str, error: asyncpg.PostgresError) -> TargetError:

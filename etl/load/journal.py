@@ -7,12 +7,12 @@ names, never with CASCADE; a schema without our marker is never touched.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import asyncpg
 
-from etl.errors import TargetOccupiedError
+from etl.errors import TargetLostError, TargetOccupiedError
 from etl.load.connect import Connections, literal, named_errors, quote
 from etl.model import Statement
 
@@ -45,6 +45,20 @@ class Staging:
             table,
             row_count,
         )
+
+    async def ensure_loaded(self, connection: asyncpg.Connection, row_counts: Mapping[str, int]) -> None:
+        """Raise TargetLostError unless every table's own transaction is still there.
+
+        Tables are committed asynchronously: a server that crashes just then forgets rows that it had confirmed. What
+        is committed after this is flushed, and everything before it with it.
+        """
+        rows = await connection.fetch(f"select name, row_count from {self._journal} where kind = 'loaded'")
+        journalled = {row["name"]: row["row_count"] for row in rows}
+        forgotten = sorted(name for name, count in row_counts.items() if journalled.get(name) != count)
+        if forgotten:
+            raise TargetLostError(
+                f"the server restarted and has lost the rows of {', '.join(forgotten)}", "run the command again"
+            )
 
     async def exists(self, connection: asyncpg.Connection) -> bool:
         return bool(await connection.fetchval("select to_regnamespace($1) is not null", quote(self.schema)))

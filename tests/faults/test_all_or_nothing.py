@@ -18,6 +18,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from etl.embedded import start_server, stop_server
+
 ROWS = 120_000
 BYSTANDER = "create table bystander (id int primary key); insert into bystander values (1), (2)"
 
@@ -168,6 +170,30 @@ def test_a_lost_backend_in_the_middle_of_the_load_is_tried_again(source: Path, d
     assert returned == 0, said
     assert "exception" not in said
     assert asyncio.run(execute(database_dsn, "select count(*), count(distinct id) from parent")) == [(ROWS, ROWS)]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_server_that_crashes_and_comes_back_gets_every_row(source: Path, tmp_path: Path) -> None:
+    """Killed without a chance to flush, and started again a second later."""
+    server = start_server(tmp_path / "pg")
+
+    def hit(_: subprocess.Popen[str]) -> None:
+        postmaster = int((server.directory / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        time.sleep(1.0)
+        start_server(server.directory)
+
+    try:
+        returned, said = strike(source, server.dsn, "load", 0.3, hit)
+        if returned == 1:  # a table that was confirmed and not yet flushed: noticed, and said
+            assert "restarted and has lost the rows" in said
+            assert migrate(source, server.dsn).returncode == 0
+        else:
+            assert returned == 0, said
+        assert asyncio.run(execute(server.dsn, "select count(*), count(distinct id) from parent")) == [(ROWS, ROWS)]
+        assert asyncio.run(execute(server.dsn, "select count(*), count(distinct id) from child")) == [(ROWS, ROWS)]
+    finally:
+        stop_server(server.directory)
 
 
 @pytest.mark.usefixtures("unchanged")
