@@ -6,10 +6,8 @@ import pytest
 
 from etl.errors import PlanError, UsageError
 from etl.model import Plan
-from etl.transform.schema.casts import Cast, cast_for, parse_casts
 from etl.transform.schema.describe import describe
 from etl.transform.schema.names import fit
-from etl.transform.schema.types import parse_type
 from tests.fix_source import MakeSource
 from tests.planning import case_script, plan_of, target_table, types_of, untranslated
 
@@ -115,39 +113,6 @@ async def test_a_cast_of_the_child_is_the_users_word(plan_case) -> None:
 
 
 # --- casts ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_last_matching_cast_wins() -> None:
-    """A glob first, an exception after it."""
-    casts = parse_casts(["*.created_at=timestamptz", "log.created_at=text"])
-    assert cast_for(casts, "orders", "created_at") == parse_type("timestamptz")
-    assert cast_for(casts, "LOG", "Created_At") == parse_type("text")
-    assert cast_for(casts, "log", "id") is None
-
-
-def test_a_cast_reads_types_as_postgresql_spells_them() -> None:
-    """Aliases, modifiers and odd spaces; a bare char is char(1)."""
-    texts = ["t.a= NUMERIC (12 , 2)", "t.b=timestamp with time zone", "t.c=int8", "t.d=char"]
-    assert [str(cast.type) for cast in parse_casts(texts)] == ["numeric(12,2)", "timestamptz", "bigint", "char(1)"]
-    assert isinstance(parse_casts(texts)[0], Cast)
-
-
-@pytest.mark.parametrize(
-    ("cast", "message"),
-    [
-        ("t.a=intt", "there is no type 'intt'"),
-        ("t.a", "is not table.column=type"),
-        ("a=int", "is not table.column=type"),
-        ("t.a=int(4)", "modifiers that integer does not take"),
-        ("t.a=numeric(2000)", "modifiers that numeric does not take"),
-        ("t.a=date:%Y", "the reading ':%Y' is not supported"),
-    ],
-)
-def test_a_cast_that_makes_no_sense_is_a_usage_error(cast: str, message: str) -> None:
-    """It is found before anything is read, with an example or the list of types."""
-    with pytest.raises(UsageError, match=message.replace("(", r"\(")) as refused:
-        parse_casts([cast])
-    assert refused.value.hint
 
 
 async def test_a_cast_that_matches_nothing_names_its_neighbours(plan_case) -> None:

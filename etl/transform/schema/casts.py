@@ -1,10 +1,11 @@
-"""``--cast table.column=type``: what the user decides about a column's type.
+"""``--cast table.column=type[:how]``: what the user decides about a column's type and the reading of its values.
 
 Invariant: of several casts that match a column the last given wins, and a cast that matches nothing is an error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,7 +13,11 @@ from fnmatch import fnmatchcase
 
 from etl.errors import UsageError
 from etl.model import PgType, SourceCatalog
+from etl.transform.schema.column_readings import check_how
 from etl.transform.schema.types import parse_type
+
+# The last "=" before what may be a type: a table's name and a format may hold one too.
+_CAST = re.compile(r"(.+)=\s*([A-Za-z][^=:]*)(?::(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Cast:
     text: str  # as given
     pattern: str  # table.column in lower case, a glob
     type: PgType
+    how: str | None = None  # as Reading.how
 
     def matches(self, table: str, column: str) -> bool:
         return matches_glob(f"{table}.{column}", self.pattern)
@@ -27,23 +33,21 @@ class Cast:
 
 def parse_casts(texts: Iterable[str]) -> tuple[Cast, ...]:
     """Read the flags' values. Raises UsageError."""
-    casts = []
-    for text in texts:
-        pattern, equals, type_text = text.rpartition("=")
-        if not equals or "." not in pattern:
-            raise UsageError(f"--cast {text!r} is not table.column=type", "as in --cast orders.total=numeric(12,2)")
-        name, colon, reading = type_text.partition(":")
-        if colon:
-            raise UsageError(
-                f"--cast {text!r}: the reading ':{reading}' is not supported", f"a plain type, as in {pattern}={name}"
-            )
-        casts.append(Cast(text, pattern.strip().lower(), parse_type(name)))
-    return tuple(casts)
+    return tuple(_parse_cast(text) for text in texts)
 
 
-def cast_for(casts: Sequence[Cast], table: str, column: str) -> PgType | None:
-    """The type that the last matching cast gives."""
-    return next((cast.type for cast in reversed(casts) if cast.matches(table, column)), None)
+def _parse_cast(text: str) -> Cast:
+    match = _CAST.fullmatch(text)
+    if match is None or "." not in match[1]:
+        raise UsageError(f"--cast {text!r} is not table.column=type", "as in --cast orders.total=numeric(12,2)")
+    target = parse_type(match[2])
+    how = None if match[3] is None else check_how(target, match[3], f"--cast {text!r}")
+    return Cast(text, match[1].strip().lower(), target, how)
+
+
+def cast_for(casts: Sequence[Cast], table: str, column: str) -> Cast | None:
+    """The last cast that matches."""
+    return next((cast for cast in reversed(casts) if cast.matches(table, column)), None)
 
 
 def require_matches(casts: Sequence[Cast], catalog: SourceCatalog) -> None:

@@ -7,6 +7,7 @@ storage classes; nothing is decided from a sample.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from etl.errors import PlanError
 from etl.model import SourceCatalog, SourceColumn, SourceTable, StorageClass
@@ -91,7 +92,7 @@ def _decide_own(
     place = (table.name, column.name)
     cast = cast_for(casts, *place)
     if cast is not None:
-        return Decision(cast, "as --cast says")
+        return Decision(cast.type, "as --cast says", cast.how, by_user=True)
     declared = declared_type(column.declared)
     if declared is not None:
         return declared
@@ -114,5 +115,5 @@ def _decide_by_parent(
         seen.add(root)
     own, parent = types[place], types[root]
     if own.type == parent.type:
-        return own
-    return Decision(parent.type, f"as {root[0]}.{root[1]}, which it references")
+        return replace(own, how=parent.how)
+    return Decision(parent.type, f"as {root[0]}.{root[1]}, which it references", parent.how)

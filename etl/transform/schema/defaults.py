@@ -22,6 +22,7 @@ from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
 UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset
 EPOCH_NOW = "floor(extract(epoch from now()))::bigint"
+EPOCH_FACTORS = {"epoch-s": 1, "epoch-ms": 1000}  # of what counts seconds since 1970
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 PLAIN_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 PLAIN_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
@@ -53,11 +54,16 @@ class Clock:
 Constant = None | int | Decimal | str | bytes | Clock
 
 
-def translate_default(sql: str, type_: PgType) -> str | None:
-    """The default as PostgreSQL SQL; None for NULL, which is no default. Raises Untranslatable with the reason."""
+def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | None:
+    """The default as PostgreSQL SQL; None for NULL, which is no default. Raises Untranslatable with the reason.
+
+    ``how`` is the column's reading: a default is a value of the column, and read like one.
+    """
     value = constant(parse(sql))
     if value is None:
         return None
+    if how is not None:
+        return _read_as(value, type_, how)
     if isinstance(value, Clock):
         return _clock(value, type_)
     kind = type_.name
@@ -76,6 +82,16 @@ def translate_default(sql: str, type_: PgType) -> str | None:
     if renderer is not None:
         return renderer(value)
     return _numeric(value, type_) if kind == "numeric" else _string_like(value, kind)
+
+
+def _read_as(value: Constant, type_: PgType, how: str) -> str:
+    """The current time under the epoch in which it is given; everything else is left to people."""
+    if isinstance(value, Clock) and value.format is None and EPOCH_FACTORS.get(how) == value.factor:
+        if type_.name == "timestamptz":
+            return "date_trunc('second', now())"
+        if type_.name == "timestamp":
+            return f"date_trunc('second', {UTC_NOW})"
+    raise Untranslatable(f"the column is read as {type_}:{how}")
 
 
 def constant(node: exp.Expression) -> Constant:

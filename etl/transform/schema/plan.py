@@ -24,6 +24,7 @@ from etl.model import (
 )
 from etl.options import Options
 from etl.transform.schema.casts import parse_casts, require_matches
+from etl.transform.schema.column_readings import check_timezone, reading_of
 from etl.transform.schema.column_types import (
     Census,
     References,
@@ -68,7 +69,7 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         if index.origin == "c"
     }
     planners = [
-        TablePlanner(table, target_names[table.name], types, census, references, relations, index_names)
+        TablePlanner(table, target_names[table.name], types, census, references, relations, index_names, options)
         for table in catalog.tables
     ]
     tables = {planner.table.name: planner.plan() for planner in planners}
@@ -78,7 +79,7 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         tables=tuple(tables.values()),
         untranslated=(*(thing for planner in planners for thing in planner.untranslated), *catalog.skipped),
         notes=tuple(note for planner in planners for note in planner.notes),
-        timezone=options.timezone,
+        timezone=check_timezone(options.timezone),
     )
 
 
@@ -93,6 +94,7 @@ class TablePlanner:
     references: References
     relations: Namespace
     index_names: Mapping[str, str]
+    options: Options
     untranslated: list[SkippedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -168,13 +170,15 @@ class TablePlanner:
             identity=identity,
             collation="C" if keyed and decision.type.name in TEXT_TYPES else None,
             note=decision.note,
+            reading=reading_of(decision.type, decision.how, self.options),
+            decided=decision.by_user,
         )
         if name != column.name:
             self.notes.append(f"{self.table.name}: the column {column.name!r} is called {name!r}")
         if column.default is None or identity or column.generated:
             return plan
         try:
-            return replace(plan, default=translate_default(column.default, plan.type))
+            return replace(plan, default=translate_default(column.default, plan.type, plan.reading.how))
         except Untranslatable as reason:
             self._skip("default", column.default, str(reason), column.name)
             return plan

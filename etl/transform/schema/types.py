@@ -94,10 +94,12 @@ BY_AFFINITY = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A type and, where it is not simply the declared one, why."""
+    """A type and, where it is not simply the declared one, why; ``how`` its values are read (``Reading.how``)."""
 
     type: PgType
     note: str | None = None
+    how: str | None = None
+    by_user: bool = False  # --cast: the values do not change it
 
 
 def declared_type(declared: str) -> Decision | None:
@@ -110,8 +112,6 @@ def declared_type(declared: str) -> Decision | None:
         return numeric_type(declared, modifiers)
     if name == "varchar":
         return varchar_type(declared, modifiers)
-    if name == "smallint":
-        return Decision(BIGINT, f"{declared} may hold 64 bits in SQLite")
     return Decision(PgType(name))
 
 
