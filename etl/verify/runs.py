@@ -42,14 +42,21 @@ class Run:
 def plan_runs(connection: Connection, table: TablePlan) -> list[Run]:
     """The stretches in which to read a table: one when its largest row is small, else cut by summed lengths."""
     largest = table.source.largest_row_bytes
-    batch_rows = min(MAX_BATCH_ROWS, BATCH_BYTES // max(largest, 1))
-    if largest and batch_rows >= FEW_ROWS:
-        return [Run(0, None, batch_rows)]
-    sizes, before = [], np.zeros(0, np.int64)
+    if largest and _rows_of(largest) >= FEW_ROWS:
+        return [Run(0, None, _rows_of(largest))]
+    sizes, before, largest = [], np.zeros(0, np.int64), 1
     for window in _windows(connection, table):
         sizes.append(_largest_batch(np.concatenate((before, window))))
+        largest = max(largest, int(window.max()))
         before = window
+    if sizes and _rows_of(largest) >= FEW_ROWS:  # the catalog did not know
+        return [Run(0, None, _rows_of(largest))]
     return _merge(sizes)
+
+
+def _rows_of(largest_row_bytes: int) -> int:
+    """How many rows of that size are one batch."""
+    return min(MAX_BATCH_ROWS, BATCH_BYTES // largest_row_bytes)
 
 
 def _windows(connection: Connection, table: TablePlan) -> Iterator[NDArray[np.int64]]:
