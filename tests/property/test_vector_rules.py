@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from etl.errors import RefusedValueError
 from etl.model import (
+    PLAIN_READING,
     Affinity,
     ColumnPlan,
     PgType,
     PlainColumn,
+    Reading,
     SourceColumn,
     SourcePage,
     SourceTable,
@@ -33,7 +35,8 @@ from etl.transform.rows.values import Converted, Refused, convert_value
 
 TARGETS = [
     *map(PgType, ("smallint", "integer", "bigint", "real", "double precision", "boolean", "date", "timestamp")),
-    *map(PgType, ("timestamptz", "time", "text", "json", "jsonb", "uuid", "bytea", "numeric", "char")),
+    *map(PgType, ("timestamptz", "time", "text", "json", "jsonb", "uuid", "bytea", "numeric", "char", "citext")),
+    *(PgType(name, length=n) for name, n in (("timestamp", 3), ("timestamptz", 0), ("time", 2), ("timestamp", 6))),
     PgType("varchar", length=5),
     PgType("varchar", length=20),
     PgType("char", length=12),
@@ -229,9 +232,9 @@ def columns_for(draw: st.DrawFn, target: PgType) -> list[Cell]:
     return found
 
 
-def convert(cell: Cell, target: PgType) -> Converted | Refused:
+def convert(cell: Cell, target: PgType, reading: Reading = PLAIN_READING) -> Converted | Refused:
     """The specification."""
-    return convert_value(cell.value, cell.storage, target)
+    return convert_value(cell.value, cell.storage, target, reading)
 
 
 # --- columns of cells ----------------------------------------------------------------------------------------------
@@ -278,19 +281,27 @@ def sliced(values: SourceValues, before: int, after: int) -> SourceValues:
     return SplitColumn(*(array.slice(before, len(array) - before - after) for array in four))
 
 
-def coerce(values: SourceValues, count: int, target: PgType) -> tuple[pa.Array, dict[str, int]]:
+def coerce(
+    values: SourceValues, count: int, target: PgType, reading: Reading = PLAIN_READING
+) -> tuple[pa.Array, dict[str, int]]:
     """The converted column and how many cells each rule changed."""
     column = SourceColumn("c", "", Affinity.BLOB)
-    table = TablePlan(SourceTable("t", (column,)), "t", (ColumnPlan(column, "c", target),))
+    table = TablePlan(SourceTable("t", (column,)), "t", (ColumnPlan(column, "c", target, reading=reading),))
     page = SourcePage(0, count, (values,), ("rowid",), (pa.array(range(count), pa.int64()),), 0)
     result = coerce_page(page, table)
     assert all(len(coercion.samples) == min(5, coercion.count) for coercion in result.coercions)
     return result.batch.column(0), {coercion.rule: coercion.count for coercion in result.coercions}
 
 
-def assert_agrees(values: SourceValues, cells: list[Cell], target: PgType, refusal_count: int = REFUSAL_COUNT) -> None:
+def assert_agrees(
+    values: SourceValues,
+    cells: list[Cell],
+    target: PgType,
+    refusal_count: int = REFUSAL_COUNT,
+    reading: Reading = PLAIN_READING,
+) -> None:
     """The vector rules do to the column what the specification does to its cells."""
-    outcomes = [convert(cell, target) for cell in cells]
+    outcomes = [convert(cell, target, reading) for cell in cells]
     refused = [
         (f"rowid={row}", cells[row].storage, outcome.reason)
         for row, outcome in enumerate(outcomes)
@@ -298,11 +309,11 @@ def assert_agrees(values: SourceValues, cells: list[Cell], target: PgType, refus
     ]
     if refused:
         with pytest.raises(RefusedValueError) as caught:
-            coerce(values, len(cells), target)
+            coerce(values, len(cells), target, reading)
         found = [(refusal.key, refusal.storage, refusal.reason) for refusal in caught.value.refusals]
         assert found == refused[:refusal_count]
         return
-    array, rules = coerce(values, len(cells), target)
+    array, rules = coerce(values, len(cells), target, reading)
     array.validate(full=True)
     expected = pa.array([outcome.value for outcome in outcomes if isinstance(outcome, Converted)], array.type)
     assert array.type == target_arrow_type(target)

@@ -29,7 +29,7 @@ def text_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome:
     except UnicodeDecodeError:
         if reading.encoding != "latin1":
             return _refuse_encoding(value, StorageClass.TEXT, target, "--encoding latin1")
-        text, rule = value.decode("latin-1"), "decoded-latin1"
+        text, rule = value.decode("latin1"), "decoded-latin1"
     if "\0" in text:
         if not reading.strip_nul:
             return _refuse_nul(value, StorageClass.TEXT, target, "--nul strip")
