@@ -6,7 +6,9 @@ says too.
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -80,6 +82,10 @@ def _hexadecimal(array: pa.Array) -> Fixed:
     if not (widths_of(array) == 36).all():
         return np.zeros(count, "V16"), np.zeros(count, np.bool_)
     text = _square(array, 36)
+    if (text[:, _UUID_DASHES] == ord("-")).all():
+        digits = np.concatenate([text[:, first:end] for first, end in _UUID_GROUPS], axis=1)
+        with suppress(binascii.Error):  # strict: neither spaces nor signs
+            return np.frombuffer(binascii.unhexlify(digits.tobytes()), "V16"), None
     nibbles = _NIBBLES[text[:, _UUID_DIGITS]]
     proven = (nibbles <= 15).all(axis=1) & (text[:, _UUID_DASHES] == ord("-")).all(axis=1)
     return np.ascontiguousarray(nibbles[:, 0::2] << 4 | nibbles[:, 1::2]).view("V16")[:, 0], proven
@@ -98,6 +104,7 @@ for _value, _digits in enumerate(
     for _digit in _digits:
         _NIBBLES[ord(_digit)] = _value
 _UUID_DASHES = np.array((8, 13, 18, 23))
+_UUID_GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))
 _UUID_DIGITS = np.setdiff1d(np.arange(36), _UUID_DASHES)
 
 
