@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from io import BytesIO
 
 import numpy as np
 import orjson
@@ -62,14 +63,18 @@ def canonical_documents(texts: pa.Array) -> pa.Array:
 
 
 def _respell_all(texts: list[bytes]) -> pa.Array:
-    """Documents that orjson respells exactly, in one loop without a Python call for any of them."""
-    joined, ends = bytearray(), [0]
-    add = ends.append
-    # joined at once: kept one by one, orjson's results cost six times the work (each is the trimmed rest of 1 kB)
-    for document in map(_respelled, map(orjson.loads, texts)):
-        joined += document
-        add(len(joined))
-    return _array(bytes(joined), ends, [])
+    """Documents that orjson respells exactly, in one loop without a line of Python for any of them.
+
+    Written away at once: kept one by one, orjson's results cost six times the work (each is the trimmed rest of a
+    kilobyte). A document holds no line feed, so one behind each tells where it ends.
+    """
+    lines = BytesIO()
+    lines.writelines(map(_respelled_line, map(orjson.loads, texts)))
+    data = np.frombuffer(lines.getbuffer(), np.uint8)
+    feeds = data == ord("\n")
+    ends = np.flatnonzero(feeds) - np.arange(len(texts))
+    offsets = pa.py_buffer(np.concatenate(([0], ends)).astype(np.int32))
+    return pa.Array.from_buffers(pa.binary(), len(texts), [None, offsets, pa.py_buffer(data[~feeds])])
 
 
 def _array(joined: bytes, ends: list[int], none: list[int]) -> pa.Array:
@@ -80,11 +85,11 @@ def _array(joined: bytes, ends: list[int], none: list[int]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [mask, offsets, pa.py_buffer(joined)])
 
 
-_respelled = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
+_respelled_line = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
 def _respell(text: bytes) -> bytes:
-    return _respelled(orjson.loads(text))
+    return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
 
 
 def canonical_document_by_token(text: bytes) -> bytes | None:
