@@ -29,6 +29,8 @@ _TOKEN = re.compile(
     r"|(?P<end>\Z))"
 )
 _NUMBER = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_TELLING_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_SHORT_NUMBER = 1_000  # characters: far from what numeric cannot hold
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -62,7 +64,7 @@ def convert_document(value: bytes, target: PgType) -> Outcome:
     largest = LARGEST_JSONB if target.name == "jsonb" else LARGEST_JSON
     if len(value) > largest:
         return refuse(value, StorageClass.TEXT, target, f"is larger than {target} can hold")
-    scan = scan_json(text)
+    scan = _quick_scan(text) or scan_json(text)
     if scan is None:
         return refuse(value, StorageClass.TEXT, target, "is not valid JSON")
     if target.name == "json":
@@ -70,6 +72,41 @@ def convert_document(value: bytes, target: PgType) -> Outcome:
     if scan.problem is not None:
         return refuse(value, StorageClass.TEXT, target, f"holds {scan.problem}, which jsonb cannot")
     return Converted(text, "json-duplicate-keys" if scan.duplicate_key else None)
+
+
+class _UnsureError(ValueError):
+    """The quick scan leaves a document to the careful one."""
+
+
+def _quick_scan(text: str) -> _Scan | None:
+    """The scan of a document that surely is JSON and holds nothing that jsonb minds, but for repeated keys."""
+    if _TELLING_ESCAPE.search(text) or text.count("[") + text.count("{") > DEEPEST:
+        return None
+    scan = _Scan(_State.AFTER)
+
+    def take_object(pairs: list[tuple[str, object]]) -> None:
+        scan.duplicate_key |= len(pairs) > 1 and len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        json.loads(
+            text,
+            object_pairs_hook=take_object,
+            parse_int=_take_number,
+            parse_float=_take_number,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError):
+        return None
+    return scan
+
+
+def _take_number(token: str) -> None:
+    if len(token) > _SHORT_NUMBER or "e" in token or "E" in token:
+        raise _UnsureError
+
+
+def _refuse_constant(word: str) -> None:
+    raise _UnsureError(word)  # NaN and Infinity are Python's, not JSON's
 
 
 def scan_json(text: str) -> _Scan | None:
