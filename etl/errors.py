@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etl.model import Refusal
+    from etl.model import Problem, Refusal
 
 
 class ExitStatus(IntEnum):
@@ -73,10 +73,11 @@ class PlanError(EtlError):
 class RefusedValueError(EtlError):
     """Values that the target type cannot hold: never loaded as something else."""
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
+    def __init__(self, refusals: Sequence[Refusal], problems: Sequence[Problem] = ()) -> None:
         first = refusals[0]
         super().__init__(f"{first.table}.{first.column} ({first.key}): {first.reason}", first.hint)
         self.refusals = tuple(refusals)
+        self.problems = tuple(problems)  # of the whole source, where it was read to its end
 
 
 class DifferenceError(EtlError):

@@ -36,3 +36,6 @@ class Options:
     encoding: str | None = None  # latin1
     truncate: bool = False
     integers: str = "bigint"  # bigint | fit
+    sample: int | None = None  # inspect: so many rows of each table
+    on_error: str = "stop"  # stop | reject
+    rejects: Path = Path("rejects")  # the folder of the reject files

@@ -5,7 +5,7 @@
     pages ─────┴──►  coerce ┴──► encode ─► COPY … FREEZE ─┴─ keys ──► compare ──► publish
 
 One table is one expression over async generators: ``copy(encode(ahead(coerce(ahead(read)))))``. This is the only
-module that knows all four stages.
+module that knows all four stages; ``inspection.py`` is what goes before: plan, survey, decisions.
 
 Invariant: outside the staging schema nothing changes before verification has passed, and then in one transaction.
 """
@@ -21,13 +21,10 @@ import tenacity
 
 from etl.ahead import ahead
 from etl.clock import Clock
-from etl.errors import ExitStatus, TargetLostError
-from etl.extract.catalog import read_catalog, read_storage_classes
-from etl.extract.cursor import read_by_cursor
-from etl.extract.pages import read_pages
+from etl.errors import ExitStatus, RefusedValueError, TargetLostError
 from etl.extract.reader import Reader
-from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
+from etl.inspection import decide_beforehand, finish_survey, make_plan, read, survey_and_decide, with_tables
 from etl.load.address import parse_address
 from etl.load.build import analyze, build_all, create_tables, ensure_loaded, reset_sequences
 from etl.load.connect import Connections, guarded
@@ -58,10 +55,8 @@ from etl.transform.rows.columns import coerce_page
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
 from etl.transform.schema.broken_checks import without_checks
-from etl.transform.schema.column_types import undecided_columns
+from etl.transform.schema.decide import DoubtfulTypeError, changed_columns, decision_notes, is_doubted, may_be_cured
 from etl.transform.schema.describe import describe
-from etl.transform.schema.plan import plan_tables
-from etl.transform.schema.selection import select_tables
 from etl.verify.compare import verify_table
 from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
@@ -75,21 +70,31 @@ async def migrate(options: Options, progress: Progress) -> Report:
     address = parse_address(options.target)
     clock = Clock(progress)
     async with open_snapshot(options.source, options.jobs) as snapshot:
-        plan = await make_plan(snapshot, options)
+        plan = await decide_beforehand(snapshot, await make_plan(snapshot, options), options, clock)
         report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
         if options.dry_run:
             return replace(report, notes=(describe(plan),))
-        async with open_session(address, options.jobs) as session:
-            await check_target(session.control, plan, options.force)
-            for schema in await sweep_dead_runs(session.control):
-                progress.note(f"dropped {schema}, which a run that was killed had left behind")
-            async with staged(session, plan.schema) as staging:
-                report = await fill_staging(report, snapshot, session, staging, options, clock)
-                snapshot.ensure_held()
-                if report.status is not ExitStatus.DIFFERENT:
-                    with clock.phase("publish"):
-                        await to_the_end(publish(session.connections, staging, plan, options.force))
-            return replace(report, phases=clock.seconds, server_version=session.server_version)
+        try:
+            async with open_session(address, options.jobs) as session:
+                report = await build_beside(report, snapshot, session, options, clock)
+                return replace(report, phases=clock.seconds, server_version=session.server_version)
+        except RefusedValueError as refused:
+            raise await finish_survey(snapshot, plan, options, clock, refused) from refused
+
+
+async def build_beside(report: Report, snapshot: Snapshot, session: Session, options: Options, clock: Clock) -> Report:
+    """Build everything in a staging schema, and publish it when the verification has passed."""
+    plan = report.plan
+    await check_target(session.control, plan, options.force)
+    for schema in await sweep_dead_runs(session.control):
+        clock.progress.note(f"dropped {schema}, which a run that was killed had left behind")
+    async with staged(session, plan.schema) as staging:
+        report = await fill_staging(report, snapshot, session, staging, options, clock)
+        snapshot.ensure_held()
+        if report.status is not ExitStatus.DIFFERENT:
+            with clock.phase("publish"):
+                await to_the_end(publish(session.connections, staging, report.plan, options.force))
+    return report
 
 
 async def verify(options: Options, progress: Progress) -> Report:
@@ -106,15 +111,6 @@ async def verify(options: Options, progress: Progress) -> Report:
             return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
-async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
-    """Extract's catalog and transform's decisions."""
-    async with snapshot.reader() as reader:
-        sizes = await in_thread(read_sizes, reader)
-    catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
-    undecided = undecided_columns(catalog, options.casts)
-    return plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
-
-
 async def fill_staging(
     report: Report, snapshot: Snapshot, session: Session, staging: Staging, options: Options, clock: Clock
 ) -> Report:
@@ -124,7 +120,7 @@ async def fill_staging(
     with clock.phase("load", plan.rows_estimate):
         checking = asyncio.create_task(snapshot.quick_check())
         try:
-            loaded = await load_all(snapshot, session, staging, options, plan, clock.progress)
+            plan, loaded = await load_all(snapshot, session, staging, options, plan, clock.progress)
             await checking
         finally:
             checking.cancel()
@@ -153,20 +149,47 @@ async def fill_staging(
 
 async def load_all(
     snapshot: Snapshot, session: Session, staging: Staging, options: Options, plan: Plan, progress: Progress
-) -> Sequence[LoadedTable]:
-    async def load(table: TablePlan) -> LoadedTable:
+) -> tuple[Plan, Sequence[LoadedTable]]:
+    """Every table, several at once; returns the plan as their values asked for it."""
+
+    async def load(table: TablePlan) -> tuple[TablePlan, LoadedTable]:
         async with snapshot.reader() as reader:
             progress.start_table(table.source.name, table.source.rows_estimate)
-            result = await load_table(
-                snapshot, reader, session.connections, staging, table, options.page_bytes, progress
-            )
+            result = await load_table(snapshot, reader, session.connections, staging, table, options, progress)
             progress.finish_table(table.source.name)
             return result
 
-    return await together(*(load(table) for table in plan.largest_first))
+    loaded = await together(*(load(table) for table in plan.largest_first))
+    return with_tables(plan, (table for table, _ in loaded)), [account for _, account in loaded]
 
 
 async def load_table(
+    snapshot: Snapshot,
+    reader: Reader,
+    connections: Connections,
+    staging: Staging,
+    table: TablePlan,
+    options: Options,
+    progress: Progress,
+) -> tuple[TablePlan, LoadedTable]:
+    """The declared types are tried first; values that contradict them are surveyed once, and the table begins anew."""
+    try:
+        return table, await load_rows(snapshot, reader, connections, staging, table, options.page_bytes, progress)
+    except (RefusedValueError, DoubtfulTypeError) as contradiction:
+        if isinstance(contradiction, RefusedValueError) and not may_be_cured(table, contradiction.refusals):
+            raise
+        decided, _ = await survey_and_decide(snapshot, reader, table, options, progress)
+        if isinstance(contradiction, RefusedValueError) and not changed_columns(table, decided):
+            raise
+    for note in decision_notes(table, decided):
+        progress.note(note)
+    async with connections.borrow() as connection:
+        (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
+        await guarded(connection, staging.execute_anew(connection, statement))
+    return decided, await load_rows(snapshot, reader, connections, staging, decided, options.page_bytes, progress)
+
+
+async def load_rows(
     snapshot: Snapshot,
     reader: Reader,
     connections: Connections,
@@ -200,16 +223,12 @@ def slices_of(pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Tally)
     return encode(ahead(coerce(ahead(pages, PAGES_AHEAD), table, tally), PAGES_AHEAD), table)
 
 
-def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) -> AsyncGenerator[SourcePage]:
-    if table.source.rowid_name is None:
-        return read_by_cursor(snapshot.python, table.source, page_bytes)
-    return read_pages(reader, table.source, page_bytes)
-
-
 async def coerce(pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Tally) -> AsyncGenerator[TargetPage]:
     async with aclosing(pages):
         async for page in pages:
             coerced = await in_thread(coerce_page, page, table)
+            if is_doubted(table, coerced.coercions):
+                raise DoubtfulTypeError(table.name)
             tally.add(coerced.coercions)
             yield coerced
 

@@ -114,7 +114,7 @@ class Reading:
         """The columns at ``indexes``, those in ``split`` as four; the key last where no column is its alias."""
         terms = [term for index in indexes for term in self._terms(index)]
         if self.key_index is None:
-            terms.append(self.key)
+            terms.append(self._key_sql)
         sql = f"select {', '.join(terms)} from {quote(self.table.name)} {self._range(after)} limit {limit}"
         return one_batch(self.reader.query(sql, limit))
 

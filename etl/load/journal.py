@@ -38,6 +38,13 @@ class Staging:
                     await connection.execute(statement.sql)
             await self._note(connection, statements)
 
+    async def execute_anew(self, connection: asyncpg.Connection, statement: Statement) -> None:
+        """Drop the table of the statement's name, which is empty and has no keys yet, and make it again."""
+        async with connection.transaction():
+            with named_errors(f"{statement.kind} {statement.name}"):
+                await connection.execute(f"drop table {quote(self.schema)}.{quote(statement.name)}")
+                await connection.execute(statement.sql)
+
     async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
         """Journal a table as loaded; call it inside the table's transaction."""
         await connection.execute(

@@ -52,6 +52,16 @@ async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
 
 async def check_room(connection: asyncpg.Connection, plan: Plan, force: bool) -> None:
     """Raise TargetOccupiedError for relations and types of the target schema that bear a name of ours."""
+    in_the_way = await names_in_the_way(connection, plan, force)
+    if in_the_way:
+        raise TargetOccupiedError(
+            f"in the way of this run: {some(in_the_way)}",
+            "--force replaces tables; else choose another --target-schema, or drop them yourself",
+        )
+
+
+async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bool) -> list[str]:
+    """The relations and types of the target schema that bear a name of ours; with ``force`` without the tables."""
     tables = {table.name for table in plan.tables}
     others = {
         name
@@ -75,16 +85,11 @@ async def check_room(connection: asyncpg.Connection, plan: Plan, force: bool) ->
         sorted(tables | others),
     )
     replaced = {row["name"] for row in rows if row["kind"] in "rp" and row["name"] in tables} if force else set()
-    in_the_way = [
+    return [
         f"{KINDS.get(row['kind'], row['kind'])} {plan.schema}.{row['name']}"
         for row in rows
         if row["name"] not in replaced and row["owner"] not in replaced
     ]
-    if in_the_way:
-        raise TargetOccupiedError(
-            f"in the way of this run: {some(in_the_way)}",
-            "--force replaces tables; else choose another --target-schema, or drop them yourself",
-        )
 
 
 async def publish(connections: Connections, staging: Staging, plan: Plan, force: bool) -> None:

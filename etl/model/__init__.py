@@ -4,7 +4,17 @@
 happened; ``census``: what a survey found.
 """
 
-from etl.model.census import ColumnCensus, ColumnSurvey, Orphans, RefusedValues, Span, Spelling, TableSurvey
+from etl.model.census import (
+    ColumnCensus,
+    ColumnSurvey,
+    Orphans,
+    Problem,
+    RefusedValues,
+    Remark,
+    Span,
+    Spelling,
+    TableSurvey,
+)
 from etl.model.design import (
     PLAIN_READING,
     CheckPlan,
@@ -33,6 +43,7 @@ from etl.model.outcome import (
     Difference,
     LoadedTable,
     Refusal,
+    RejectedRow,
     Verdict,
     VerifiedTable,
 )
@@ -62,9 +73,12 @@ __all__ = [
     "PgType",
     "PlainColumn",
     "Plan",
+    "Problem",
     "Reading",
     "Refusal",
     "RefusedValues",
+    "RejectedRow",
+    "Remark",
     "SkippedObject",
     "Slice",
     "SourceCatalog",

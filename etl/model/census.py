@@ -112,3 +112,26 @@ class Orphans:
     parent: str
     count: int
     first_key: str  # rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that stops the run, with what solves it."""
+
+    table: str  # source name
+    column: str  # source name; of a foreign key all of its columns
+    count: int  # of values or rows
+    reason: str
+    key: str  # of the first one, rendered
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that does not stop the run and that a user wants to know. ``kind``: lost, risk, advice."""
+
+    kind: str
+    table: str
+    column: str
+    text: str
+    hint: str = ""

@@ -16,6 +16,7 @@ from etl.model import (
     ColumnSurvey,
     PgType,
     Reading,
+    Refusal,
     StorageClass,
     TablePlan,
     TableSurvey,
@@ -35,6 +36,10 @@ _FITTING = (("smallint", 2**15), ("integer", 2**31))
 _NUMBERS = frozenset({StorageClass.INTEGER, StorageClass.REAL})
 
 
+class DoubtfulTypeError(Exception):
+    """A value of the table could be converted to its declared type, but perhaps belongs into another one."""
+
+
 def is_doubted(table: TablePlan, coercions: Iterable[Coercion]) -> bool:
     """Whether what was coerced makes an undecided type doubtful, so that a survey must decide."""
     undecided = {column.source.name: column for column in table.columns if not column.decided}
@@ -42,6 +47,20 @@ def is_doubted(table: TablePlan, coercions: Iterable[Coercion]) -> bool:
         coercion.column in undecided and DOUBTS.get(undecided[coercion.column].type.name) == coercion.rule
         for coercion in coercions
     )
+
+
+def may_be_cured(table: TablePlan, refusals: Iterable[Refusal]) -> bool:
+    """Whether other types or readings could take all of the refused values; else no survey need be asked."""
+    columns = {column.source.name: column for column in table.columns}
+    return all(_may_be_cured(columns[refusal.column], refusal.storage) for refusal in refusals)
+
+
+def _may_be_cured(column: ColumnPlan, storage: StorageClass) -> bool:
+    if column.decided or storage is StorageClass.NULL:
+        return False
+    if column.type.name in DATED:
+        return storage in _NUMBERS and column.reading.how is None
+    return column.type.name in {"varchar", "smallint"} or column.type.precision is not None
 
 
 def needs_survey(table: TablePlan, integers: str) -> bool:
@@ -62,6 +81,17 @@ def changed_columns(before: TablePlan, after: TablePlan) -> frozenset[str]:
         new.source.name
         for old, new in zip(before.columns, after.columns, strict=True)
         if (old.type, old.reading) != (new.type, new.reading)
+    )
+
+
+def decision_notes(before: TablePlan, after: TablePlan) -> tuple[str, ...]:
+    """What became of the columns that were decided otherwise, and why, for people."""
+    changed = changed_columns(before, after)
+    return tuple(
+        f"{after.source.name}.{column.source.name} becomes {column.type}"
+        f"{':' + column.reading.how if column.reading.how else ''}: {column.note}"
+        for column in after.columns
+        if column.source.name in changed
     )
 
 

@@ -1,0 +1,198 @@
+"""What is known of the source before a row is loaded: the plan, and where the declared types do not tell, the survey.
+
+    snapshot ─► catalog ─► plan ─► pages ─► survey ─► decide ─► the plan as the values ask for it
+
+``inspect`` is this and nothing else; ``migrate`` begins with the plan and comes back here when a value contradicts it.
+
+Invariant: the source is read, the target is asked for names, and nothing is written anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+
+from etl.ahead import ahead
+from etl.clock import Clock
+from etl.errors import RefusedValueError
+from etl.extract.catalog import read_catalog, read_storage_classes
+from etl.extract.cursor import read_by_cursor
+from etl.extract.orphans import read_orphans
+from etl.extract.pages import read_pages
+from etl.extract.reader import Reader
+from etl.extract.sizes import read_sizes
+from etl.extract.snapshot import Snapshot, open_snapshot
+from etl.load.address import parse_address
+from etl.load.publish import names_in_the_way
+from etl.load.session import open_session
+from etl.model import Orphans, Plan, SourceForeignKey, SourcePage, TablePlan, TableSurvey
+from etl.options import Options
+from etl.progress import Progress
+from etl.survey_report import Inspection
+from etl.tasks import together
+from etl.threads import in_thread
+from etl.transform.schema.column_types import undecided_columns
+from etl.transform.schema.decide import changed_columns, decide, decision_notes, needs_survey
+from etl.transform.schema.plan import plan_tables
+from etl.transform.schema.selection import select_tables
+from etl.transform.survey.problems import problems_of, remarks_of
+from etl.transform.survey.surveyor import Surveyor, head, merge_surveys
+
+PAGES_AHEAD = 2
+
+
+async def inspect(options: Options, progress: Progress, *, ask_target: bool = False) -> Inspection:
+    """Survey every table and decide its plan; with ``ask_target`` also say what stands in the way there."""
+    clock = Clock(progress)
+    async with open_snapshot(options.source, options.jobs) as snapshot:
+        plan = await make_plan(snapshot, options)
+        plan, surveys = await survey_all(snapshot, plan, options, clock)
+        orphans = () if options.sample else await read_all_orphans(snapshot, plan, clock)
+        snapshot.ensure_held()
+    in_the_way: tuple[str, ...] = ()
+    if ask_target:
+        async with open_session(parse_address(options.target), 1) as session:
+            in_the_way = tuple(await names_in_the_way(session.control, plan, options.force))
+    return Inspection(
+        source=str(options.source),
+        target=str(parse_address(options.target)) if ask_target else None,
+        plan=plan,
+        surveys=surveys,
+        problems=problems_of(plan.tables, surveys, orphans),
+        remarks=remarks_of(plan.tables, surveys),
+        in_the_way=in_the_way,
+        sample=options.sample,
+        phases=clock.seconds,
+    )
+
+
+async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
+    """Extract's catalog and transform's decisions by what is declared."""
+    async with snapshot.reader() as reader:
+        sizes = await in_thread(read_sizes, reader)
+    catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
+    undecided = undecided_columns(catalog, options.casts)
+    return plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
+
+
+async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock) -> Plan:
+    """The plan with what cannot be tried before the values are known: ``--integers fit``."""
+    tables = [table for table in plan.tables if needs_survey(table, options.integers)]
+    if not tables:
+        return plan
+    decided, _ = await survey_all(snapshot, replace(plan, tables=tuple(tables)), options, clock)
+    return with_tables(plan, decided.tables)
+
+
+async def finish_survey(
+    snapshot: Snapshot, plan: Plan, options: Options, clock: Clock, refused: RefusedValueError
+) -> RefusedValueError:
+    """The refusal with every other problem of the source, so that one failed run lists them all."""
+    clock.progress.note(f"refused: {refused.message}")
+    clock.progress.note(
+        "the target is as before; every table is now read to its end for all such values (Ctrl-C is safe)"
+    )
+    plan, surveys = await survey_all(snapshot, plan, options, clock)
+    orphans = await read_all_orphans(snapshot, plan, clock)
+    return RefusedValueError(refused.refusals, problems_of(plan.tables, surveys, orphans))
+
+
+async def survey_all(
+    snapshot: Snapshot, plan: Plan, options: Options, clock: Clock
+) -> tuple[Plan, tuple[TableSurvey, ...]]:
+    """Every table surveyed, and the plan that their values ask for."""
+
+    async def survey(table: TablePlan) -> tuple[TablePlan, TableSurvey]:
+        async with snapshot.reader() as reader:
+            clock.progress.start_table(table.source.name, table.source.rows_estimate)
+            found = await survey_and_decide(snapshot, reader, table, options, clock.progress)
+            clock.progress.finish_table(table.source.name)
+            return found
+
+    with clock.phase("survey", plan.rows_estimate):
+        found = await together(*(survey(table) for table in plan.largest_first))
+    by_name = {surveyed.name: surveyed for _, surveyed in found}
+    plan = with_tables(plan, (table for table, _ in found))
+    return plan, tuple(by_name[table.source.name] for table in plan.tables)
+
+
+async def survey_and_decide(
+    snapshot: Snapshot, reader: Reader, table: TablePlan, options: Options, progress: Progress
+) -> tuple[TablePlan, TableSurvey]:
+    """Survey under the declared types, decide, and survey again those columns that got another type."""
+    found = await survey_table(snapshot, reader, table, options, progress)
+    decided = decide(table, found, options.integers)
+    changed = changed_columns(table, decided)
+    if not changed:
+        return decided, found
+    again = await survey_table(snapshot, reader, _only(decided, changed), options, progress)
+    return decided, merge_surveys(found, again, changed)
+
+
+async def survey_table(
+    snapshot: Snapshot, reader: Reader, table: TablePlan, options: Options, progress: Progress
+) -> TableSurvey:
+    """What the table's values are and what the plan makes of them; of a sample, its first rows."""
+    started = time.perf_counter()
+    surveyor = Surveyor(table)
+    cut = False
+    async with aclosing(ahead(read(snapshot, reader, table, options.page_bytes), PAGES_AHEAD)) as pages:
+        async for page in pages:
+            part = page if options.sample is None else head(page, options.sample - surveyor.rows)
+            await in_thread(surveyor.add, part)
+            progress.advance(table.source.name, part.row_count, part.source_bytes)
+            cut = part.row_count < page.row_count
+            if surveyor.rows == options.sample:
+                break
+    cut = cut or (surveyor.rows == options.sample and surveyor.rows < table.source.rows_estimate)
+    return surveyor.result(time.perf_counter() - started, complete=not cut)
+
+
+async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tuple[Orphans, ...]:
+    """Of every foreign key that is planned."""
+    if not any(table.foreign_keys for table in plan.tables):
+        return ()
+    with clock.phase("orphans"):
+        found = [await read_orphans(snapshot.python, table.source, _source_keys(table, plan)) for table in plan.tables]
+    return tuple(orphans for listed in found for orphans in listed)
+
+
+def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
+    """The planned foreign keys in the source's own names."""
+    tables = {other.name: other for other in plan.tables}
+    names = {table.name: {column.name: column.source.name for column in table.columns} for table in plan.tables}
+    return [
+        SourceForeignKey(
+            tuple(names[table.name][name] for name in key.columns),
+            tables[key.parent].source.name,
+            tuple(names[key.parent][name] for name in key.parent_columns),
+        )
+        for key in table.foreign_keys
+    ]
+
+
+def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) -> AsyncGenerator[SourcePage]:
+    """The pages of a table, by key ranges where it has a rowid."""
+    if table.source.rowid_name is None:
+        return read_by_cursor(snapshot.python, table.source, page_bytes)
+    return read_pages(reader, table.source, page_bytes)
+
+
+def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:
+    """The plan with these tables in place of those of the same names; what was decided is among its notes."""
+    new = {table.source.name: table for table in tables}
+    decided = tuple(new.get(table.source.name, table) for table in plan.tables)
+    notes = (note for pair in zip(plan.tables, decided, strict=True) for note in decision_notes(*pair))
+    return replace(plan, tables=decided, notes=(*plan.notes, *notes))
+
+
+def _only(table: TablePlan, names: frozenset[str]) -> TablePlan:
+    """The table with these columns alone, where its pages can be read so."""
+    if table.source.rowid_name is None:
+        return table
+    columns = tuple(column for column in table.columns if column.source.name in names)
+    return replace(
+        table, columns=columns, source=replace(table.source, columns=tuple(column.source for column in columns))
+    )

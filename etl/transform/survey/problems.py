@@ -1,0 +1,140 @@
+"""What of a survey stops the run, and what a user wants to know although it does not.
+
+Invariant: a table without a problem here loads, and one with a problem does not (tests/property/test_inspection.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from etl.model import (
+    Affinity,
+    ColumnPlan,
+    ColumnSurvey,
+    Orphans,
+    Problem,
+    Remark,
+    StorageClass,
+    TablePlan,
+    TableSurvey,
+)
+from etl.transform.rows.epochs import likely_epoch
+
+LARGEST_INDEX_ENTRY = 2_700  # bytes; PostgreSQL refuses more after compression (BTMaxItemSize: a third of a page)
+FIRST_LIKELY_YEAR = "1995"  # numbers of an earlier year are often seconds since 2001 (Core Data)
+TEXTS = frozenset({"text", "varchar", "char"})
+TIME_WORDS = ("date", "time", "_at", "stamp", "created", "updated", "modified", "when")
+
+
+def problems_of(
+    tables: Sequence[TablePlan], surveys: Sequence[TableSurvey], orphans: Iterable[Orphans]
+) -> tuple[Problem, ...]:
+    """Everything that stops a run under this plan, in the order of the plan."""
+    created = {
+        (table.source.name, tuple(_source_name(table, name) for name in key.columns))
+        for table in tables
+        for key in table.foreign_keys
+    }
+    refused = (
+        Problem(survey.name, column.name, values.count, values.first.reason, values.first.key, values.first.hint)
+        for survey in surveys
+        for column in survey.columns
+        for values in column.refused
+    )
+    lonely = (
+        Problem(
+            lost.table,
+            ", ".join(lost.columns),
+            lost.count,
+            f"has no parent in {lost.parent}, so that the foreign key cannot be created",
+            lost.first_key,
+            f"correct or delete these rows; `sqlite3 FILE 'pragma foreign_key_check({lost.table})'` lists them",
+        )
+        for lost in orphans
+        if (lost.table, lost.columns) in created
+    )
+    return (*refused, *lonely)
+
+
+def remarks_of(tables: Sequence[TablePlan], surveys: Sequence[TableSurvey]) -> tuple[Remark, ...]:
+    """What SQLite has lost already, what may still go wrong, and what could be better."""
+    by_name = {survey.name: survey for survey in surveys}
+    return tuple(
+        remark
+        for table in tables
+        if table.source.name in by_name
+        for column in table.columns
+        for remark in _remarks(table, column, by_name[table.source.name].column(column.source.name))
+    )
+
+
+def _remarks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[Remark]:
+    place = (table.source.name, column.source.name)
+    if lost := _already_lost(column, survey):
+        yield Remark("lost", *place, lost)
+    yield from (Remark("risk", *place, text, hint) for text, hint in _risks(table, column, survey))
+    yield from (
+        Remark("advice", *place, text, f"--cast {'.'.join(place)}={cast}") for text, cast in _advice(column, survey)
+    )
+
+
+def _already_lost(column: ColumnPlan, survey: ColumnSurvey) -> str | None:
+    """NUMERIC affinity turns text that looks like a number into a number when it is written."""
+    numbers = survey.census.classes[StorageClass.INTEGER] + survey.census.classes[StorageClass.REAL]
+    by_declaration = column.source.affinity is Affinity.NUMERIC and not column.reading.how
+    if not numbers or not by_declaration or column.type.name not in TEXTS | {"uuid", "jsonb", "json", "date", "time"}:
+        return None
+    declared = column.source.declared
+    return (
+        f"{numbers:,} values are numbers although the column is declared {declared}: SQLite itself stores '007' as 7 "
+        "there, and what it changed is not in the file any more"
+    )
+
+
+def _risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
+    census = survey.census
+    indexed = any(f'"{column.name}"' in term for index in table.indexes for term in index.terms)
+    if (indexed or column.name in table.primary_key) and census.longest_bytes > LARGEST_INDEX_ENTRY:
+        yield (
+            f"the longest value has {census.longest_bytes:,} bytes; an index entry of PostgreSQL holds about "
+            f"{LARGEST_INDEX_ENTRY:,} after compression",
+            "drop the index, or make it one of a hash of the column",
+        )
+    how = column.reading.how or ""
+    first_year = survey.converted.low[:4] if survey.converted else ""
+    if (
+        how in census.epochs
+        and first_year.isdigit()
+        and first_year < FIRST_LIKELY_YEAR
+        and "epoch-zero" not in {coercion.rule for coercion in survey.coercions}
+    ):
+        yield (
+            f"read as {how}, the values begin in {first_year}",
+            f"if they count from 2001: --cast {table.source.name}.{column.source.name}={column.type}:epoch-2001",
+        )
+    unique = column.name in table.primary_key or any(index.unique for index in table.indexes if indexed)
+    if unique and survey.coercions:
+        rules = ", ".join(coercion.rule for coercion in survey.coercions)
+        yield f"a key whose values are coerced ({rules}): two of them may become the same", ""
+
+
+def _advice(column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
+    """Casts that fit what was seen; nobody decides them but the user."""
+    census = survey.census
+    if column.decided and column.note == "as --cast says":
+        return
+    if census.looks_like and column.type.name in TEXTS:
+        yield f"the first texts all look like {census.looks_like}", census.looks_like
+    low, high = census.low_integer, census.high_integer
+    if column.type.name not in {"smallint", "integer", "bigint"} or low is None or high is None or survey.refused:
+        return
+    how = likely_epoch(low)
+    named = any(word in column.source.name.lower() for word in TIME_WORDS)
+    if how is not None and how == likely_epoch(high) and named:
+        yield f"every value lies where {how} does, from {low} to {high}", f"timestamptz:{how}"
+    if "(1)" in column.source.declared and (low, high) == (0, 1):
+        yield "every value is 0 or 1", "boolean"
+
+
+def _source_name(table: TablePlan, target: str) -> str:
+    return next(column.source.name for column in table.columns if column.name == target)
