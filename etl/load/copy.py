@@ -14,6 +14,7 @@ import asyncpg
 from etl.errors import TargetError
 from etl.load.connect import named_errors, quote
 from etl.load.journal import Staging
+from etl.load.rejects import RejectFile
 from etl.model import LoadedTable, Slice, TablePlan
 
 
@@ -23,6 +24,7 @@ async def copy_table(
     table: TablePlan,
     slices: AsyncGenerator[Slice, None],
     on_slice: Callable[[Slice], None],
+    rejects: RejectFile | None = None,
 ) -> LoadedTable:
     """Fill the empty staging table and commit; an error leaves it empty.
 
@@ -35,14 +37,25 @@ async def copy_table(
         # what is committed here is flushed when the publish commits; until then a crash may take it
         await connection.execute("set local synchronous_commit = off")
         await connection.execute(f"truncate {name}")
+        if rejects is not None:
+            rejects.begin_again()
         async for piece in slices:
+            if rejects is not None:
+                rejects.write(piece.rejected)
             await copy_slice(connection, staging.schema, table, piece)
             row_count += piece.row_count
             source_bytes += piece.source_bytes
             copied_bytes += sum(len(chunk) for chunk in piece.chunks)
             on_slice(piece)
         await staging.note_loaded(connection, table.name, row_count)
-    return LoadedTable(table.source.name, row_count, source_bytes, copied_bytes, time.perf_counter() - started)
+    return LoadedTable(
+        table.source.name,
+        row_count,
+        source_bytes,
+        copied_bytes,
+        time.perf_counter() - started,
+        rejected_rows=len(rejects.ordinals) if rejects is not None else 0,
+    )
 
 
 async def copy_slice(connection: asyncpg.Connection, schema: str, table: TablePlan, piece: Slice) -> None:

@@ -60,6 +60,7 @@ class TableEncoder:
             first_key=page.first_key,
             last_key=page.last_key,
             source_bytes=page.source_bytes,
+            rejected=page.rejected,
         )
 
     def _builders(self, page: TargetPage, schema: pa.Schema) -> dict[str, Any]:

@@ -32,6 +32,23 @@ class Refusal:
     hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that was set aside because one of its values cannot be held; it goes to a file, whole.
+
+    ``ordinal`` is its 0-based place in the order of the table's scan. ``values`` are all its values by source column
+    as (storage class, text): digits, Python's ``repr`` of a REAL, the text itself, hexadecimal digits of a BLOB or of
+    a text that is not UTF-8 (then the class reads ``text/hex``), None for NULL.
+    """
+
+    ordinal: int
+    key: str
+    column: str
+    reason: str
+    hint: str
+    values: Mapping[str, tuple[str, str | None]]
+
+
 class Verdict(StrEnum):
     EQUAL = "equal"
     DIFFERENT = "different"
@@ -48,6 +65,7 @@ class LoadedTable:
     copied_bytes: int
     seconds: float
     coercions: tuple[Coercion, ...] = ()
+    rejected_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etl.model.outcome import Coercion
+from etl.model.outcome import Coercion, RejectedRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,6 +64,7 @@ class TargetPage:
     first_key: str  # rendered, for the error of a COPY slice
     last_key: str
     source_bytes: int
+    rejected: tuple[RejectedRow, ...] = ()  # rows of the page that are not in the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,4 @@ class Slice:
     first_key: str
     last_key: str
     source_bytes: int
+    rejected: tuple[RejectedRow, ...] = ()

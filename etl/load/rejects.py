@@ -1,0 +1,91 @@
+"""The reject files of a run: one JSON object a row, one file a table.
+
+Invariant: a file bears its final name only when the run has published; until then it ends in ``.partial``, and a run
+that fails takes it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from etl.errors import UsageError
+from etl.model import RejectedRow
+
+
+class RejectFolder:
+    """The folder of ``--rejects``; holds a file for every table that has rejected rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[str, RejectFile] = {}
+        earlier = sorted(folder.glob("*.jsonl")) if folder.exists() else []
+        if earlier:
+            raise UsageError(
+                f"{folder}: holds rejected rows of an earlier run ({earlier[0].name})",
+                "load them with --from-rejects, or choose another folder with --rejects",
+            )
+
+    def file_of(self, table: str) -> RejectFile:
+        if table not in self._files:
+            self._files[table] = RejectFile(self.folder / f"{quote(table, safe=' ')}.jsonl", table)
+        return self._files[table]
+
+    def keep(self) -> None:
+        """Give the files their final names."""
+        for file in self._files.values():
+            file.keep()
+
+    def discard(self) -> None:
+        """Take away what is not kept; the folder too when nothing else is in it."""
+        for file in self._files.values():
+            file.begin_again()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+
+class RejectFile:
+    """The rejected rows of one table."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        self.path = path
+        self.table = table
+        self.ordinals: list[int] = []
+        self._partial = path.with_name(path.name + ".partial")
+
+    def begin_again(self) -> None:
+        """The table is loaded from its start once more, or not at all."""
+        self.ordinals.clear()
+        self._partial.unlink(missing_ok=True)
+
+    def write(self, rows: Iterable[RejectedRow]) -> None:
+        """Append the rows; nothing is created while there are none."""
+        lines = []
+        for row in rows:
+            self.ordinals.append(row.ordinal)
+            lines.append(orjson.dumps(document_of(self.table, row)) + b"\n")
+        if lines:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._partial.open("ab") as file:
+                file.writelines(lines)
+
+    def keep(self) -> None:
+        if self.ordinals:
+            self._partial.rename(self.path)
+
+
+def document_of(table: str, row: RejectedRow) -> dict[str, Any]:
+    """One line of the file (docs/rejects.md)."""
+    return {
+        "table": table,
+        "key": row.key,
+        "column": row.column,
+        "reason": row.reason,
+        "hint": row.hint,
+        "values": {name: {"class": storage, "value": text} for name, (storage, text) in row.values.items()},
+    }
