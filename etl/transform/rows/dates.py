@@ -30,6 +30,7 @@ _TIME = rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
 _OFFSET = rb"(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 _MOMENT = re.compile(rb"%s(?:[T ]%s%s)?" % (_DATE, _TIME, _OFFSET))
 _TIME_ONLY = re.compile(_TIME)
+_FRACTION_ZEROS = re.compile(rb"\.0+(?![0-9])")
 _ZERO_DATE = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,9})?)?)?")
 _LIKELY_FORMAT = re.compile(rb"[0-9]{1,2}([./-])[0-9]{1,2}[./-]([0-9]{4})(?: [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
@@ -93,7 +94,8 @@ def _date_from(
     named = "format" if is_format(reading) else None
     if moment.micros is None:
         return Converted(moment.days, named)
-    if moment.micros or moment.rounded or moment.offset_minutes:
+    lost = moment.rounded and _FRACTION_ZEROS.search(text) is None
+    if moment.micros or lost or moment.offset_minutes:
         cast = "timestamp" if moment.offset_minutes is None else "timestamptz"
         return refuse(value, storage, target, f"has a time, which {target} cannot hold", _cast(cast, reading))
     return Converted(moment.days, named or "timestamp-to-date")
