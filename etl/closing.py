@@ -46,6 +46,8 @@ def verdict_line(report: Report) -> str:
     if found is Verdict.NOT_VERIFIED:
         return f"verdict: not verified: {what}"
     line = f"verdict: equal: {what}, every value compared"
+    if rejected := sum(outcome.rejected_rows for outcome in told):
+        line += f"; {_plural(rejected, 'row')} rejected to files"
     if report.status is ExitStatus.UNTRANSLATED:
         pending = sum(skipped.needs_attention for skipped in report.plan.untranslated)
         line += f"; {_plural(pending, 'schema object')} left for you (listed above)"
@@ -84,7 +86,7 @@ def _row(outcome: TableOutcome) -> tuple[str, ...]:
         duration(seconds),
         _rate(rows or 0, _load_seconds(outcome)),
         count(sum(coercion.count for coercion in outcome.coercions)),
-        "0",
+        count(outcome.rejected_rows),
         checksum,
         outcome.verdict.value,
     )
@@ -100,7 +102,7 @@ def _total(report: Report) -> tuple[str, ...]:
         duration(sum(outcome.seconds for outcome in told)),
         _rate(rows, report.phases.get("load") or sum(_load_seconds(outcome) for outcome in told)),
         count(sum(coercion.count for outcome in told for coercion in outcome.coercions)),
-        "0",
+        count(sum(outcome.rejected_rows for outcome in told)),
         "",
         verdict(report).value,
     )

@@ -65,7 +65,11 @@ class TableOutcome:
         """Rows of the source: counted by the verification, else as many as were read."""
         if self.verified is not None:
             return self.verified.source_rows
-        return self.loaded.row_count if self.loaded is not None else None
+        return self.loaded.row_count + self.loaded.rejected_rows if self.loaded is not None else None
+
+    @property
+    def rejected_rows(self) -> int:
+        return self.loaded.rejected_rows if self.loaded is not None else 0
 
     @property
     def bytes(self) -> int:
@@ -107,6 +111,16 @@ def verdict(report: Report) -> Verdict:
     return Verdict.EQUAL
 
 
+def status_of(report: Report, *, accept_untranslated: bool) -> ExitStatus:
+    """A difference outweighs rejected rows, and they what was not translated."""
+    if report.status is not ExitStatus.DONE:
+        return report.status
+    if any(table.rejected_rows for table in report.loaded):
+        return ExitStatus.REJECTED
+    attention = any(thing.needs_attention for thing in report.plan.untranslated)
+    return ExitStatus.UNTRANSLATED if attention and not accept_untranslated else ExitStatus.DONE
+
+
 def document(report: Report) -> dict[str, Any]:
     """The JSON report as plain values. Keys are only ever added; a change of meaning changes ``format``."""
     return {
@@ -133,10 +147,19 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write the JSON report to ``path``: beside it first, then renamed over it, so that no reader sees a half."""
+    """Write the JSON report to ``path``."""
+    write_whole(json_bytes(document(report)), path)
+
+
+def json_bytes(content: dict[str, Any]) -> bytes:
+    """The document as people and programs read it."""
     import orjson
 
-    content = orjson.dumps(document(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write a report to ``path``: beside it first, then renamed over it, so that no reader sees a half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
@@ -164,7 +187,7 @@ def _table_document(outcome: TableOutcome) -> dict[str, Any]:
         "target_name": outcome.plan.name,
         "source_rows": outcome.source_rows,
         "loaded_rows": _loaded_rows(outcome),
-        "rejected_rows": 0,
+        "rejected_rows": outcome.rejected_rows,
         "coerced": coerced,
         "bytes": outcome.bytes,
         "seconds": round(outcome.seconds, 6),

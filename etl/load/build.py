@@ -31,6 +31,28 @@ async def ensure_loaded(connections: Connections, staging: Staging, plan: Plan, 
         await staging.ensure_loaded(connection, {names[table.name]: table.row_count for table in loaded})
 
 
+async def build(
+    connections: Connections,
+    staging: Staging,
+    tables: Sequence[TablePlan],
+    *,
+    keys: Sequence[Statement],
+    indexes: Sequence[Statement],
+    foreign_keys: Sequence[Statement],
+    on_built: Callable[[Statement], None],
+) -> list[Statement]:
+    """Keys first (foreign keys need them), then indexes and statistics, then foreign keys.
+
+    Returns the CHECKs that the rows contradict.
+    """
+    broken = await build_all(connections, staging, keys, on_built)
+    await build_all(connections, staging, indexes, on_built)
+    await analyze(connections, staging, tables)
+    for statement in foreign_keys:  # each locks two tables: one after the other
+        await build_all(connections, staging, [statement], on_built)
+    return broken
+
+
 async def build_all(
     connections: Connections, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
 ) -> list[Statement]:
