@@ -95,7 +95,7 @@ selection = together(
     option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Tables at once.  [default: cores, at most 4]"),
 )
 telling = together(
-    option("--report", multiple=True, metavar="FILE.json", help="Write the report here too; may be repeated."),
+    option("--report", multiple=True, metavar="FILE", help="Write the report here too, FILE.json; may be repeated."),
     option("--progress", type=Word(PROGRESS_KINDS), default="auto", show_default=True, help="How to show progress."),
     option("--log-level", type=Word(LOG_LEVELS), default="warning", show_default=True, help="What to log on stderr."),
     option("--debug", is_flag=True, help="Show the traceback of a failure."),
@@ -161,6 +161,25 @@ def migrate(ctx: click.Context, /, **flags: Any) -> None:
     from etl.commands import run_migrate
 
     ctx.exit(run_migrate(ctx, flags))
+
+
+@etl.command()
+@click.argument("source")
+@click.argument("target", required=False)
+@selection
+@option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only the first N rows of each table.")
+@password
+@telling
+@click.pass_context
+def inspect(ctx: click.Context, /, **flags: Any) -> None:
+    """Read all of SOURCE and say what a migration would do with it; nothing is written anywhere.
+
+    For every column: what it holds, what it becomes, what is coerced by which rule, what is refused, and the flag that
+    solves it. With TARGET also which names are taken there. Exit status: that of the migration, as far as SOURCE tells.
+    """
+    from etl.commands import run_inspect
+
+    ctx.exit(run_inspect(ctx, flags))
 
 
 @etl.command()

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,11 +18,13 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from etl.console import deliver, run_job, say, tell_failure
+from etl.console import deliver, deliver_survey, run_job, say, tell_failure
 from etl.errors import ExitStatus, InterruptedRunError, UsageError
 from etl.invocation import TargetChoice, check_reports, find_source, find_target, make_options
 from etl.memory import bound_allocators
 from etl.options import Options
+from etl.progress import Progress
+from etl.survey_report import Inspection
 
 Flags = Mapping[str, Any]
 
@@ -35,6 +37,11 @@ def run_migrate(ctx: click.Context, flags: Flags) -> int:
 def run_verify(ctx: click.Context, flags: Flags) -> int:
     """``etl verify``."""
     return _bounded(flags, lambda: _verify(ctx, flags))
+
+
+def run_inspect(ctx: click.Context, flags: Flags) -> int:
+    """``etl inspect``."""
+    return _bounded(flags, lambda: _inspect(ctx, flags))
 
 
 def run_demo(ctx: click.Context, flags: Flags) -> int:
@@ -80,6 +87,19 @@ def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     from etl.pipeline import verify
 
     return deliver(run_job(verify, options, flags["progress"]), options, reports)
+
+
+def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:
+    reports = check_reports(flags["report"], (".json", ".html"))
+    source = find_source(flags["source"])
+    asks = flags["target"] is not None
+    options = make_options(source, _target(ctx, flags).dsn if asks else "", flags)
+    from etl.inspection import inspect
+
+    def job(options: Options, progress: Progress) -> Coroutine[Any, Any, Inspection]:
+        return inspect(options, progress, ask_target=asks)
+
+    return deliver_survey(run_job(job, options, flags["progress"]), reports)
 
 
 def _target(ctx: click.Context, flags: Flags) -> TargetChoice:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from etl.closing import listed, render
 from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedValueError
@@ -22,13 +22,18 @@ from etl.model import Refusal
 from etl.options import Options
 from etl.progress import Progress, open_progress
 from etl.redaction import redact
-from etl.report import Report, write_json
+from etl.report import Report, json_bytes, write_json, write_whole
+from etl.survey_page import render_page
+from etl.survey_report import Inspection, document
+from etl.survey_text import render_survey
+from etl.units import count
 
-Job = Callable[[Options, Progress], Coroutine[Any, Any, Report]]
+Outcome = TypeVar("Outcome", Report, Inspection)
+Job = Callable[[Options, Progress], Coroutine[Any, Any, Outcome]]
 
 
-def run_job(job: Job, options: Options, progress_kind: str, leave: Leave | None = None) -> Report:
-    """Run the pipeline's ``migrate`` or ``verify`` with progress and signals; returns its report with the wall time."""
+def run_job(job: Job[Outcome], options: Options, progress_kind: str, leave: Leave | None = None) -> Outcome:
+    """Run ``migrate``, ``verify`` or ``inspect`` with progress and signals; returns its report with the wall time."""
     started = time.monotonic()
     with open_progress(progress_kind, sys.stderr) as progress:
         report = run_interruptible(lambda: job(options, progress), progress.note, leave)
@@ -48,9 +53,23 @@ def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStat
         kept = "; nothing was published" if report.command == "migrate" else ""
         say(f"error: {report.source}: the target does not hold what the source holds{kept}")
         say("hint: the differences are in the report on stdout; --report FILE.json keeps it")
+    elif report.status is ExitStatus.REJECTED:
+        say(f"hint: the rejected rows are in {options.rejects}, each with its reason (status 3)")
     elif report.status is ExitStatus.UNTRANSLATED:
         say("hint: --accept-untranslated, once you have dealt with the objects listed as not translated (status 5)")
     return report.status
+
+
+def deliver_survey(inspection: Inspection, paths: Sequence[Path]) -> ExitStatus:
+    """Print the inspection, write its JSON and HTML files; returns the exit status."""
+    write_out(render_survey(inspection))
+    for path in paths:
+        as_page = path.suffix.lower() == ".html"
+        write_whole(render_page(inspection).encode() if as_page else json_bytes(document(inspection)), path)
+    if inspection.status is ExitStatus.FAILED:
+        say(f"error: {inspection.source}: {inspection.verdict}")
+        say("hint: what stops the run is listed above, each with the flag that solves it")
+    return inspection.status
 
 
 def describe_plan(report: Report) -> str:
@@ -73,7 +92,7 @@ def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
     if isinstance(found, EtlError):
         say(redact(f"error: {_one_line(found.message)}", dsns))
         if isinstance(found, RefusedValueError):
-            for line in listed([_refusal_line(refusal) for refusal in found.refusals[1:]]):
+            for line in _problem_lines(found) or listed([_refusal_line(refusal) for refusal in found.refusals[1:]]):
                 say(redact(f"  {line}", dsns))
         if found.hint:
             say(redact(f"hint: {_one_line(found.hint)}", dsns))
@@ -96,6 +115,17 @@ def write_out(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains while it exits
+
+
+def _problem_lines(error: RefusedValueError) -> list[str]:
+    """Everything that the survey of the whole source found to stop the run; a line each, and one for its remedy."""
+    lines = []
+    for problem in error.problems:
+        first = f", first ({problem.key})" if problem.key else ""
+        times = "1 time" if problem.count == 1 else f"{count(problem.count)} times"
+        lines.append(f"{problem.table}.{problem.column}: {times}{first}: {_one_line(problem.reason)}")
+        lines.append(f"  solved by: {_one_line(problem.hint)}")
+    return lines
 
 
 def _refusal_line(refusal: Refusal) -> str:

@@ -92,12 +92,13 @@ def read_page_bytes(text: str) -> int:
     return number
 
 
-def check_reports(paths: tuple[str, ...]) -> tuple[Path, ...]:
+def check_reports(paths: tuple[str, ...], formats: tuple[str, ...] = (".json",)) -> tuple[Path, ...]:
     """The report files; raises EtlError now for what would else be found out after hours."""
     found = tuple(Path(path).expanduser() for path in paths)
     for path in found:
-        if path.suffix.lower() != ".json":
-            raise UsageError(f"--report {path}: the format of this name is not known", "name it FILE.json")
+        if path.suffix.lower() not in formats:
+            names = " or ".join(f"FILE{suffix}" for suffix in formats)
+            raise UsageError(f"--report {path}: the format of this name is not known", f"name it {names}")
         if not path.parent.is_dir():
             raise EtlError(f"report {path}: the folder {path.parent} does not exist", f"mkdir -p {path.parent}")
         if path.is_dir() or not os.access(path.parent, os.W_OK):
