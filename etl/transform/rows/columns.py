@@ -25,7 +25,7 @@ from etl.model import (
     TablePlan,
     TargetPage,
 )
-from etl.transform.rows.arrow_types import target_arrow_type
+from etl.transform.rows.arrow_types import target_arrow_type, underlying
 from etl.transform.rows.buffers import Rows, empty_cells, only, valid_mask
 from etl.transform.rows.outcomes import Outcome, Refused, TargetValue
 from etl.transform.rows.parts import Part, parts_of
@@ -80,6 +80,9 @@ class ColumnWork:
     reading: Reading = PLAIN_READING
     coerced: dict[str, list[Rows]] = field(default_factory=dict)
     refused: list[tuple[int, SourceValue, StorageClass, Refused]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.target = underlying(self.target)
 
     def convert(self, *, not_null: bool) -> pa.Array:
         """The converted column; meaningless where something was refused."""

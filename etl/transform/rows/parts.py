@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from etl.model import PgType, PlainColumn, SourceValues, StorageClass
+from etl.transform.rows.arrow_types import underlying
 from etl.transform.rows.buffers import Rows, as_binary, fixed_array, fixed_values, valid_mask
 from etl.transform.rows.rendering import SourceValue
 
@@ -64,7 +65,7 @@ def _plain_parts(column: PlainColumn, target: PgType) -> list[Part]:
     storage = _STORAGE_OF_ARROW[array.type]
     if storage is not StorageClass.REAL or not column.integral_is_integer:
         return [Part(storage, array)]
-    if target.name in _INDIFFERENT:
+    if underlying(target).name in _INDIFFERENT:
         return [Part(storage, array, integral_is_integer=True)]
     doubles, valid = fixed_values(array, np.float64), valid_mask(array)
     whole = np.rint(doubles) == doubles

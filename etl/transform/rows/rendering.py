@@ -39,6 +39,17 @@ def render_target(value: object, target: PgType) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def input_text(value: object, target: PgType) -> str:
+    """A target value in full, as the input function of its type reads it."""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, int) and target.name in _TEMPORAL:
+        return _TEMPORAL[target.name](value)
+    if isinstance(value, bytes):
+        return _dashed(value) if target.name == "uuid" else "\\x" + value.hex()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
 def render_key(names: Sequence[str], values: Sequence[object]) -> str:
     """The name of a row: ``rowid=4182`` or ``id='x', n=3``."""
     return ", ".join(f"{name}={_key_part(value)}" for name, value in zip(names, values, strict=True))
@@ -67,7 +78,8 @@ def _date(days: int) -> str:
     return f"{year:04d}-{month:02d}-{day:02d}" if year > 0 else f"{1 - year:04d}-{month:02d}-{day:02d} BC"
 
 
-def _time(micros: int) -> str:
+def time_text(micros: int) -> str:
+    """Microseconds as ``HH:MM:SS[.ffffff]``; the hours may be more than 24."""
     seconds, fraction = divmod(micros, 1_000_000)
     minutes, second = divmod(seconds, 60)
     whole = f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
@@ -76,7 +88,7 @@ def _time(micros: int) -> str:
 
 def _timestamp(micros: int) -> str:
     days, rest = divmod(micros, DAY_US)
-    return f"{_date(days)} {_time(rest)}"
+    return f"{_date(days)} {time_text(rest)}"
 
 
 def _dashed(value: bytes) -> str:
@@ -90,7 +102,7 @@ def _timestamptz(micros: int) -> str:
 
 _TEMPORAL: dict[str, Callable[[int], str]] = {
     "date": _date,
-    "time": _time,
+    "time": time_text,
     "timestamp": _timestamp,
     "timestamptz": _timestamptz,
 }

@@ -12,7 +12,17 @@ from typing import Any
 
 from etl.errors import PlanError
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
-from etl.transform.rows import booleans, characters, dates, json_text, numerals
+from etl.transform.rows import (
+    arrays,
+    booleans,
+    characters,
+    dates,
+    intervals,
+    json_text,
+    networks,
+    notations,
+    numerals,
+)
 from etl.transform.rows.outcomes import Converted, Outcome, Refused, TargetValue, refuse
 from etl.transform.rows.rendering import SourceValue
 
@@ -37,6 +47,8 @@ def convert_value(
     """
     if value is None:
         return Converted(None)
+    if target.base is not None or target.labels:
+        return _convert_derived(value, storage, target, reading)
     if reading.empty_as_null and value == b"" and storage is StorageClass.TEXT and is_nullable_when_empty(target):
         return Converted(None, "empty-null")
     by_reading = _READING_RULES.get(target.name)
@@ -48,6 +60,23 @@ def convert_value(
         raise PlanError(f"there is no conversion to {target}", "--cast the column to one of the types that have one")
     rule = rules.get(storage)
     return refuse(value, storage, target) if rule is None else rule(value, target)
+
+
+def _convert_derived(value: SourceValue, storage: StorageClass, target: PgType, reading: Reading) -> Outcome:
+    """A domain by the type under it, an array by the type of its elements, an enum by its labels."""
+    if target.base is not None and not target.name.endswith("[]"):
+        return convert_value(value, storage, target.base, reading)
+    if storage is not StorageClass.TEXT or not isinstance(value, bytes):
+        return refuse(value, storage, target)
+    if reading.empty_as_null and value == b"":
+        return Converted(None, "empty-null")
+    if target.labels:
+        return notations.label_from_text(value, target)
+    return arrays.array_from_text(value, target, reading, convert_value)
+
+
+def _range_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome:
+    return arrays.range_from_text(value, target, reading, convert_value)
 
 
 def is_nullable_when_empty(target: PgType) -> bool:
@@ -110,6 +139,18 @@ _RULES: dict[str, dict[StorageClass, Rule]] = {
     },
     "json": _DOCUMENTS,
     "jsonb": _DOCUMENTS,
+    "money": {
+        StorageClass.INTEGER: notations.money_from_integer,
+        StorageClass.REAL: notations.money_from_real,
+        StorageClass.TEXT: notations.money_from_text,
+    },
+    "xml": {StorageClass.TEXT: notations.xml_from_text},
+    "bit": {StorageClass.TEXT: notations.bits_from_text},
+    "varbit": {StorageClass.TEXT: notations.bits_from_text},
+    "inet": {StorageClass.TEXT: networks.inet_from_text},
+    "cidr": {StorageClass.TEXT: networks.inet_from_text},
+    "macaddr": {StorageClass.TEXT: networks.macaddr_from_text},
+    "macaddr8": {StorageClass.TEXT: networks.macaddr_from_text},
     "uuid": {StorageClass.TEXT: _uuid_from_text, StorageClass.BLOB: _uuid_from_blob},
     "bytea": {StorageClass.TEXT: characters.bytea_from_text, StorageClass.BLOB: characters.bytea_from_blob},
 }
@@ -127,6 +168,13 @@ _READING_RULES: dict[str, dict[StorageClass, ReadingRule]] = {
     "timestamp": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamp_from_text},
     "timestamptz": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamptz_from_text},
     "time": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.time_from_text},
+    "timetz": {StorageClass.TEXT: intervals.timetz_from_text},
+    "interval": {
+        StorageClass.INTEGER: intervals.interval_from_integer,
+        StorageClass.REAL: intervals.interval_from_real,
+        StorageClass.TEXT: intervals.interval_from_text,
+    },
+    **{name: {StorageClass.TEXT: _range_from_text} for name in arrays.RANGES},
     "text": _TEXTS,
     "varchar": _TEXTS,
     "char": _TEXTS,

@@ -27,10 +27,10 @@ _RULES: dict[StorageClass, dict[str, VectorRule]] = {
 
 def vector_rule(storage: StorageClass, target: PgType, reading: Reading) -> VectorRule:
     """The rule for the cells of one storage class."""
+    if target.labels or (target.name == "boolean" and reading.how is not None):
+        return all_odd
     if target.name in TEMPORAL_TYPES:
         return _temporal_rule(storage, target, reading)
-    if target.name == "boolean" and reading.how is not None:
-        return all_odd
     return _RULES[storage].get(target.name, all_odd)
 
 

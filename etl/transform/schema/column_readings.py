@@ -18,6 +18,8 @@ from etl.transform.rows.values import CHARACTER_TYPES
 from etl.transform.rows.zones import UTC_NAME
 
 DATED_TYPES = frozenset({"date", "timestamp", "timestamptz"})
+# The types whose elements are read as dates too, and times of day whose offset is missing.
+ZONED_TYPES = frozenset({"timetz", "tsrange", "tstzrange", "daterange", "timestamp[]", "timestamptz[]"})
 FORMATTED_TYPES = DATED_TYPES | {"time"}
 READINGS = {
     **dict.fromkeys(DATED_TYPES, tuple(EPOCHS)),
@@ -84,7 +86,7 @@ def reading_of(target: PgType, how: str | None, options: Options) -> Reading:
     dated, character = target.name in DATED_TYPES, target.name in CHARACTER_TYPES
     return Reading(
         how=how,
-        timezone=check_timezone(options.timezone) if dated else UTC_NAME,
+        timezone=check_timezone(options.timezone) if dated or target.name in ZONED_TYPES else UTC_NAME,
         ambiguous=options.ambiguous if dated else None,
         zero_dates_as_null=dated and options.zero_dates == "null",
         empty_as_null=options.empty_as_null and not character,

@@ -69,6 +69,20 @@ CAST_NAMES = {
     "jsonb": "jsonb",
     "uuid": "uuid",
     "bytea": "bytea",
+    "citext": "citext",
+    "timetz": "timetz",
+    "time with time zone": "timetz",
+    "interval": "interval",
+    "money": "money",
+    "xml": "xml",
+    "inet": "inet",
+    "cidr": "cidr",
+    "macaddr": "macaddr",
+    "macaddr8": "macaddr8",
+    "bit": "bit",
+    "varbit": "varbit",
+    "bit varying": "varbit",
+    **{name: name for name in ("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange")},
 }
 INTEGER_TYPES = frozenset({"smallint", "integer", "bigint"})
 NUMBER_TYPES = INTEGER_TYPES | {"real", "double precision", "numeric"}
@@ -76,6 +90,13 @@ TEXT_TYPES = frozenset({"text", "varchar", "char"})
 
 MAX_VARCHAR = 10_485_760  # PostgreSQL's MaxAttrSize / 1024
 MAX_PRECISION = 1_000  # NUMERIC_MAX_PRECISION
+# The words, the modifiers, the words behind them (`time (3) with time zone`), the brackets of an array.
+TYPE = re.compile(r"\s*([a-z0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*([a-z ]*?))?\s*(\[\s*\])?\s*")
+LENGTHS = {
+    **dict.fromkeys(("varchar", "char"), (1, MAX_VARCHAR)),
+    **dict.fromkeys(("bit", "varbit"), (1, 83_886_080)),
+    **dict.fromkeys(("timestamp", "timestamptz", "time", "timetz", "interval"), (0, 6)),
+}
 BIGINT, TEXT = PgType("bigint"), PgType("text")
 BY_CLASS = {
     StorageClass.INTEGER: BIGINT,
@@ -178,17 +199,25 @@ def decide_type(table: str, column: SourceColumn, classes: frozenset[StorageClas
 
 
 def parse_type(text: str) -> PgType:
-    """The type that ``--cast`` names: ``numeric(12,2)``, ``varchar(40)``, ``timestamptz``. Raises UsageError."""
-    match = re.fullmatch(r"\s*([a-z0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", text.lower())
-    name = CAST_NAMES.get(" ".join(match[1].split())) if match else None
+    """The type that ``--cast`` names: ``numeric(12,2)``, ``varchar(40)``, ``timestamptz``, ``integer[]``.
+
+    Raises UsageError.
+    """
+    match = TYPE.fullmatch(text.lower())
+    name = CAST_NAMES.get(" ".join(f"{match[1]} {match[4] or ''}".split())) if match else None
     if match is None or name is None:
         raise UsageError(f"--cast: there is no type {text!r}", f"one of: {', '.join(sorted(set(CAST_NAMES.values())))}")
-    first, second = match[2], match[3]
+    found = _with_modifiers(text, name, match[2], match[3])
+    return PgType(f"{found}[]", base=found) if match[5] else found
+
+
+def _with_modifiers(text: str, name: str, first: str | None, second: str | None) -> PgType:
     if first is None:
-        return PgType(name, length=1) if name == "char" else PgType(name)
+        return PgType(name, length=1) if name in {"char", "bit"} else PgType(name)
     if name == "numeric" and 1 <= int(first) <= MAX_PRECISION and int(second or 0) <= int(first):
         return PgType(name, precision=int(first), scale=int(second or 0))
-    if name in {"varchar", "char"} and second is None and 1 <= int(first) <= MAX_VARCHAR:
+    low, high = LENGTHS.get(name, (1, 0))
+    if second is None and low <= int(first) <= high:
         return PgType(name, length=int(first))
     raise UsageError(
         f"--cast: {text!r} has modifiers that {name} does not take", "as in numeric(12,2), varchar(40), timestamptz"
