@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -196,7 +197,7 @@ def execute(connection: Connection, sql: str, batch_rows: int) -> Any:
     try:
         cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": batch_rows})
         cursor.execute(sql)
-    except BaseException:
+    except adbc_driver_manager.Error as error:
         cursor.close()
-        raise
+        raise SourceError(f"the source cannot be read: {error}") from error
     return cursor

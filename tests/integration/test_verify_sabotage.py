@@ -198,3 +198,30 @@ async def test_the_target_is_left_as_it_was(source: Path, target: asyncpg.Connec
         assert await target.fetchval("show row_security") == "on"
         await target.execute("insert into specimen (id) values (4)")
     assert await target.fetchval("select count(*) from specimen") == 50
+
+
+async def test_naive_times_are_read_in_the_zone_of_the_run(database_dsn: str, tmp_path: Path) -> None:
+    """A wall clock in Berlin is another instant in winter than in summer; one that stands twice is none."""
+    zoned = Specimen(
+        "z", (("n", "integer", "bigint"), ("at", "text", "timestamptz"), ("wall", "text", "timestamp")), ("n",)
+    )
+    rows = [
+        (1, "2024-01-15 12:00", "2024-01-15T11:00:00Z"),
+        (2, "2024-07-15 12:00:00.5", "2024-07-15T10:00:00.5Z"),
+        (3, "2024-07-15T12:00:00+00:00", "2024-07-15 14:00"),
+        (4, "2024-10-27 02:30:00", None),
+    ]
+    path = zoned.create_source(tmp_path / "z.db", rows)
+    async with connected(database_dsn) as target:
+        await zoned.create_target(
+            target,
+            [
+                ("1", "2024-01-15 11:00Z", "2024-01-15 12:00"),
+                ("2", "2024-07-15 10:00:00.5Z", "2024-07-15 12:00:00.5"),
+                ("3", "2024-07-15 12:00Z", "2024-07-15 14:00"),
+                ("4", "2024-10-27 00:30Z", None),
+            ],
+        )
+        verified = await verify(path, target, zoned.plan, timezone="Europe/Berlin")
+    (difference,) = verified.differences
+    assert (difference.key, difference.column, difference.expected) == ("n=4", "at", "no equivalent")

@@ -11,6 +11,7 @@ from typing import Any
 import adbc_driver_sqlite.dbapi
 import pytest
 
+from etl.errors import SourceError
 from etl.model import StorageClass
 from etl.verify import runs
 from etl.verify.source import SourceTableReader
@@ -63,6 +64,8 @@ ODD_COLUMNS: dict[str, tuple[str, Sequence[Any]]] = {
     "integers and reals for a text": ("", [1, 1.0, 1e15, 1e16, -0.0, "1"]),
     "texts with NUL": ("text", ["a\0b", "\0", "", "\0\0"]),
     "numbers as text in a text column": ("text", ["1", "1.5", "x"]),
+    "a text after a thousand reals": ("real", [*map(float, range(20_000)), "x", 5]),
+    "a blob among numbers": ("decimal", [*range(9000), 1.5, b"1", 2]),
     "infinity": ("real", [float("inf"), -float("inf"), 5e-324, 0.0]),
     "every class in turn": ("", [1, 1.5, "a", b"a", None] * 5000),
 }
@@ -151,3 +154,26 @@ def test_an_empty_table_has_no_batches(tmp_path: Path) -> None:
         specimen = Specimen("e", (("id", "integer", "bigint"),), largest_row_bytes=largest)
         path = specimen.create_source(tmp_path / f"{largest}.db", [])
         assert read(path, specimen) == []
+
+
+def test_a_table_that_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
+    """With SQLite's own words."""
+    path = Specimen("t", (("v", "", "text"),)).create_source(tmp_path / "s.db", [])
+    with pytest.raises(SourceError, match="no such table: gone"):
+        read(path, Specimen("gone", (("v", "", "text"),)))
+
+
+def test_utf16_and_without_rowid_are_read_as_any_other(tmp_path: Path) -> None:
+    """Texts become UTF-8; the order is that of the primary key."""
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma encoding = 'UTF-16le'")
+        connection.execute("create table t (k text primary key, v text) without rowid")
+        connection.executemany("insert into t values (?, ?)", [("é", "😀"), ("a", None), ("z", "")])
+        connection.commit()
+    specimen = Specimen("t", (("k", "text", "text"), ("v", "text", "text")))
+    assert [[value for _, value in row] for row in read(path, specimen)] == [
+        [b"a", None],
+        [b"z", b""],
+        ["é".encode(), "😀".encode()],
+    ]
