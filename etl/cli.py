@@ -125,7 +125,7 @@ def show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> No
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every flag may also be set as ETL_<FLAG> or in etl.toml. Exit status: 0 done and equal, 1 failed, 2 usage, "
-    "4 different, 5 schema objects need you, 130/143 interrupted.",
+    "3 rows rejected, 4 different, 5 schema objects need you, 130/143 interrupted.",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_versions, help="Show all versions."
@@ -145,6 +145,17 @@ def etl(ctx: click.Context) -> None:
 @option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere.")
 @option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value.")
 @option("--accept-untranslated", is_flag=True, help="Exit 0 although views, triggers or checks were not translated.")
+@option(
+    "--on-error",
+    type=Word(("stop", "reject")),
+    default="stop",
+    show_default=True,
+    help="What a value that cannot be held does: stop the run, or send its row to a file.",
+)
+@option("--rejects", default="rejects", show_default=True, metavar="DIR", help="Where rejected rows go.")
+@option(
+    "--from-rejects", metavar="DIR", help="Load the rows of an earlier run's reject files, mended, and nothing else."
+)
 @option("--embedded", metavar="DIR", help="Migrate into a PostgreSQL of its own in this folder.")
 @option("--keep-running", is_flag=True, help="Leave the embedded PostgreSQL running.")
 @option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows.")

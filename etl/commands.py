@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -78,6 +79,11 @@ def _run_migration(
 ) -> ExitStatus:
     from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
 
+    if flags["from_rejects"]:
+        from etl.amending import load_mended
+
+        amend = partial(load_mended, folder=Path(flags["from_rejects"]).expanduser())
+        return deliver(run_job(amend, options, flags["progress"], leave), options, reports)
     return deliver(run_job(migrate, options, flags["progress"], leave), options, reports)
 
 

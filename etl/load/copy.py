@@ -58,7 +58,14 @@ async def copy_table(
     )
 
 
-async def copy_slice(connection: asyncpg.Connection, schema: str, table: TablePlan, piece: Slice) -> None:
+async def append_slice(connection: asyncpg.Connection, schema: str, table: TablePlan, piece: Slice) -> None:
+    """One COPY into a table that is in use already."""
+    await copy_slice(connection, schema, table, piece, freeze=False)
+
+
+async def copy_slice(
+    connection: asyncpg.Connection, schema: str, table: TablePlan, piece: Slice, *, freeze: bool = True
+) -> None:
     """One COPY; raises TargetError that names the keys of the slice."""
     with named_errors(f"{table.name} (rows {piece.first_key} to {piece.last_key})"):
         status = await connection.copy_to_table(
@@ -67,7 +74,7 @@ async def copy_slice(connection: asyncpg.Connection, schema: str, table: TablePl
             columns=[column.name for column in table.columns],
             source=_messages(piece),
             format="binary",
-            freeze=True,
+            freeze=freeze,
         )
     if status != f"COPY {piece.row_count}":
         raise TargetError(

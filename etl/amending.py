@@ -1,0 +1,85 @@
+"""Load rejected rows after somebody has mended them: ``etl migrate SOURCE TARGET --from-rejects DIR``.
+
+Invariant: all rows of all files arrive in one transaction under the constraints of the published tables, or none does
+and the files stay as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import asyncpg
+
+from etl.clock import Clock
+from etl.errors import ExitStatus, UsageError
+from etl.extract.mended import mark_loaded, read_mended, reject_files, table_of
+from etl.extract.snapshot import open_snapshot
+from etl.inspection import make_plan
+from etl.load.address import parse_address
+from etl.load.connect import guarded, named_errors
+from etl.load.copy import append_slice
+from etl.load.encode import TableEncoder
+from etl.load.session import open_session
+from etl.model import LoadedTable, Plan, Slice, TablePlan
+from etl.options import Options
+from etl.progress import Progress
+from etl.report import Report
+from etl.threads import in_thread
+from etl.transform.rows.columns import coerce_page
+from etl.verify.found import fit_plan
+from etl.verify.objects import read_columns
+
+
+async def load_mended(options: Options, progress: Progress, *, folder: Path) -> Report:
+    """Append the rows of the reject files to the published tables; raises EtlError with nothing changed."""
+    files = reject_files(folder)
+    clock = Clock(progress)
+    address = parse_address(options.target)
+    async with open_snapshot(options.source, 1) as snapshot, open_session(address, 1) as session:
+        plan = await make_plan(snapshot, options)
+        found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
+        plan, _ = fit_plan(plan, found)
+        chosen = {file: planned(plan, table_of(file), file) for file in files}
+        with clock.phase("load"):
+            loaded = await guarded(session.control, append_all(session.control, plan.schema, chosen))
+        mark_loaded(files)
+        return Report(
+            "migrate",
+            str(options.source),
+            str(address),
+            Plan(plan.schema, tuple(chosen.values())),
+            ExitStatus.DONE,
+            loaded=tuple(loaded),
+            phases=clock.seconds,
+            server_version=session.server_version,
+        )
+
+
+async def append_all(connection: asyncpg.Connection, schema: str, chosen: dict[Path, TablePlan]) -> list[LoadedTable]:
+    loaded = []
+    with named_errors("the rejected rows"):
+        async with connection.transaction():
+            for file, table in chosen.items():
+                started, rows, size = time.perf_counter(), 0, 0
+                async for piece in slices_of(file, table):
+                    await append_slice(connection, schema, table, piece)
+                    rows += piece.row_count
+                    size += sum(map(len, piece.chunks))
+                loaded.append(LoadedTable(table.source.name, rows, size, size, time.perf_counter() - started))
+    return loaded
+
+
+async def slices_of(file: Path, table: TablePlan) -> AsyncGenerator[Slice]:
+    encoder = TableEncoder(table)
+    pages = read_mended(file, table.source)
+    while (page := await in_thread(next, pages, None)) is not None:
+        yield encoder.encode_page(await in_thread(coerce_page, page, table))
+
+
+def planned(plan: Plan, name: str, file: Path) -> TablePlan:
+    for table in plan.tables:
+        if table.source.name == name:
+            return table
+    raise UsageError(f"{file}: there is no table {name} both in the source and in the target", "check --target-schema")
