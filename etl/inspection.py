@@ -34,7 +34,14 @@ from etl.survey_report import Inspection
 from etl.tasks import together
 from etl.threads import in_thread
 from etl.transform.schema.column_types import undecided_columns
-from etl.transform.schema.decide import changed_columns, decide, decision_notes, needs_survey
+from etl.transform.schema.decide import (
+    DoubtfulTypeError,
+    changed_columns,
+    decide,
+    decision_notes,
+    may_be_cured,
+    needs_survey,
+)
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
 from etl.transform.survey.problems import problems_of, remarks_of
@@ -84,6 +91,26 @@ async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, cl
         return plan
     decided, _ = await survey_all(snapshot, replace(plan, tables=tuple(tables)), options, clock)
     return with_tables(plan, decided.tables)
+
+
+async def decide_again(
+    snapshot: Snapshot,
+    reader: Reader,
+    table: TablePlan,
+    options: Options,
+    progress: Progress,
+    contradiction: RefusedValueError | DoubtfulTypeError,
+) -> TablePlan:
+    """The plan of a table whose values contradict it; raises the contradiction where no other plan could take them."""
+    stops = isinstance(contradiction, RefusedValueError) and options.on_error == "stop"
+    if stops and isinstance(contradiction, RefusedValueError) and not may_be_cured(table, contradiction.refusals):
+        raise contradiction
+    decided, _ = await survey_and_decide(snapshot, reader, table, options, progress)
+    if stops and not changed_columns(table, decided):
+        raise contradiction
+    for note in decision_notes(table, decided):
+        progress.note(note)
+    return decided
 
 
 async def finish_survey(

@@ -25,7 +25,7 @@ from etl.clock import Clock
 from etl.errors import ExitStatus, RefusedValueError, TargetLostError
 from etl.extract.reader import Reader
 from etl.extract.snapshot import Snapshot, open_snapshot
-from etl.inspection import decide_beforehand, finish_survey, make_plan, read, survey_and_decide, with_tables
+from etl.inspection import decide_again, decide_beforehand, finish_survey, make_plan, read, with_tables
 from etl.load.address import parse_address
 from etl.load.build import build, create_tables, ensure_loaded, reset_sequences
 from etl.load.connect import Connections, guarded
@@ -57,7 +57,7 @@ from etl.transform.rows.rejection import coerce_or_reject
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
 from etl.transform.schema.broken_checks import without_checks
-from etl.transform.schema.decide import DoubtfulTypeError, changed_columns, decision_notes, is_doubted, may_be_cured
+from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
 from etl.transform.schema.describe import describe
 from etl.verify.compare import verify_table
 from etl.verify.found import fit_plan
@@ -197,14 +197,7 @@ async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePla
     try:
         return table, await load_rows(run, staging, reader, table, None)
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
-        refusals = contradiction.refusals if isinstance(contradiction, RefusedValueError) else ()
-        decided = table
-        if not refusals or may_be_cured(table, refusals):
-            decided, _ = await survey_and_decide(run.snapshot, reader, table, run.options, run.progress)
-        if refusals and run.rejects is None and not changed_columns(table, decided):
-            raise
-    for note in decision_notes(table, decided):
-        run.progress.note(note)
+        decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     async with run.connections.borrow() as connection:
         (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
         await guarded(connection, staging.execute_anew(connection, statement))
