@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import tenacity
@@ -24,17 +24,17 @@ from etl.ahead import ahead
 from etl.clock import Clock
 from etl.errors import ExitStatus, RefusedValueError, TargetLostError
 from etl.extract.reader import Reader
-from etl.extract.snapshot import Snapshot, open_snapshot
+from etl.extract.snapshot import open_snapshot
 from etl.inspection import decide_again, decide_beforehand, finish_survey, make_plan, read, with_tables
 from etl.load.address import parse_address
 from etl.load.build import build, create_tables, ensure_loaded, reset_sequences
-from etl.load.connect import Connections, guarded
+from etl.load.connect import guarded
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging, sweep_dead_runs
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFile, RejectFolder
-from etl.load.session import Session, open_session, staged
+from etl.load.session import open_session, staged
 from etl.model import (
     Difference,
     LoadedTable,
@@ -50,6 +50,7 @@ from etl.options import Options
 from etl.progress import Progress
 from etl.report import Report, status_of
 from etl.report import Sequence as SequenceState
+from etl.run import Run
 from etl.tasks import to_the_end, together
 from etl.threads import in_thread
 from etl.transform.rows.columns import coerce_page
@@ -65,25 +66,6 @@ from etl.verify.objects import compare_objects, read_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 LOAD_ATTEMPTS = 8  # about 20 seconds: a server that restarts is back by then
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What every step of a run needs."""
-
-    snapshot: Snapshot
-    session: Session
-    options: Options
-    clock: Clock
-    rejects: RejectFolder | None = None  # with --on-error reject
-
-    @property
-    def connections(self) -> Connections:
-        return self.session.connections
-
-    @property
-    def progress(self) -> Progress:
-        return self.clock.progress
 
 
 async def migrate(options: Options, progress: Progress) -> Report:
