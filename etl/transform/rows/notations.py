@@ -76,7 +76,7 @@ def _is_document(text: bytes) -> bool:
 
 def label_from_text(value: bytes, target: PgType) -> Outcome:
     """Exact for a label of the enum."""
-    label = value.decode("utf-8", "replace")
+    label = value.decode(errors="replace")
     if label in target.labels:
         return Converted(label)
     shown = ", ".join(target.labels[:_SHOWN_LABELS]) + (", …" if len(target.labels) > _SHOWN_LABELS else "")
