@@ -91,10 +91,14 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def verify(path: Path, target: asyncpg.Connection, plan: TablePlan, timezone: str = "UTC") -> VerifiedTable:
+async def verify(
+    path: Path, target: asyncpg.Connection, plan: TablePlan, timezone: str = "UTC", rejected: Sequence[int] = ()
+) -> VerifiedTable:
     """The verification of one table in schema public."""
     with closing(adbc_driver_sqlite.dbapi.connect(f"file:{path}?mode=ro")) as source:
-        return await verify_table(source, target, plan, "public", lambda rows, size: None, timezone=timezone)
+        return await verify_table(
+            source, target, plan, "public", lambda rows, size: None, timezone=timezone, rejected=rejected
+        )
 
 
 def found(verified: VerifiedTable) -> set[tuple[str, str, str | None]]:

@@ -68,3 +68,17 @@ class SourceRows:
     row_count: int
     columns: tuple[Cells, ...]  # as TablePlan.columns
     bytes: int
+
+    def without(self, positions: NDArray[np.int64]) -> SourceRows:
+        """The rows that are not at these positions of the table (ascending); ``first`` stays."""
+        low, high = np.searchsorted(positions, (self.first, self.first + self.row_count))
+        if low == high:
+            return self
+        kept = np.ones(self.row_count, np.bool_)
+        kept[positions[low:high] - self.first] = False
+        mask, count = pa.array(kept), int(kept.sum())
+        columns = tuple(
+            Cells(count, tuple((storage, array.filter(mask)) for storage, array in cells.arrays))
+            for cells in self.columns
+        )
+        return SourceRows(self.first, count, columns, self.bytes)

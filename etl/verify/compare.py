@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import numpy as np
 import pyarrow as pa
 
-from etl.errors import PlanError, SourceError
+from etl.errors import PlanError, SourceError, TargetError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.document_rows import match_documents
@@ -46,19 +47,24 @@ async def verify_table(
     on_rows: Callable[[int, int], None],
     *,
     timezone: str = "UTC",
+    rejected: Sequence[int] = (),
 ) -> VerifiedTable:
     """Compare a table of the pinned source with the one in ``schema``: rows, values, checksums.
 
     ``source`` stays in its transaction, ``target`` ends as it began (its reads are rolled back). ``on_rows`` gets
     the rows and source bytes of each batch. Row counts in ``difference_counts`` are exact for each kind (missing,
-    extra, different); ``differences`` has the first 20, one entry a differing column. Raises `SourceError` when the
-    file cannot be read to its end, `TargetError` when the table is not there, `PlanError`
-    for a type without a rule.
+    extra, different); ``differences`` has the first 20, one entry a differing column.
+
+    ``rejected`` are the positions (from 0, in the order of a scan) of rows that were set aside: they must not be in
+    the target, and neither ``source_rows`` nor the checksums count them.
+
+    Raises `SourceError` when the file cannot be read to its end, `TargetError` when the table is not there,
+    `PlanError` for a type without a rule.
     """
     refuse_unknown_types(table)
     started = time.perf_counter()
     setting = UTC_SETTING if timezone == "UTC" else Setting(ZoneInfo(timezone))
-    reader = SourceTableReader(source, table)
+    reader = SourceTableReader(source, table, np.unique(np.array(rejected, np.int64)))
     with Unmatched(keyed=bool(table.primary_key)) as unmatched:
         async with reading_transaction(target):
             tally = Tally(table, unmatched)
@@ -66,9 +72,9 @@ async def verify_table(
             async with CopyStream(target, query) as stream:
                 await _compare(reader, stream, tally, setting, on_rows)
             counted = await in_thread(reader.count)
-            if counted != tally.source_rows:
+            if counted != reader.rows_read:
                 raise SourceError(
-                    f"{table.source.name}: {tally.source_rows} rows were read where SQLite counts {counted}",
+                    f"{table.source.name}: {reader.rows_read} rows were read where SQLite counts {counted}",
                     "check the file with: sqlite3 FILE 'pragma integrity_check'",
                 )
             settled = await in_thread(unmatched.settle)
@@ -122,7 +128,10 @@ async def _compare(
         if not rows and len(tail) < TAIL_BYTES:
             break  # the trailer
         while not rows:  # one row larger than that
-            tail += b"".join(await stream.take(len(tail)))
+            more = b"".join(await stream.take(len(tail)))
+            if not more:
+                raise TargetError(f"{tally.table.name}: the server's COPY stream ends within a row")
+            tail += more
             rows, starts = await in_thread(walk_rows, tail, tally.table)
         stream.put_back(tail[starts[-1] :])
         await in_thread(tally.add_extra, rows)

@@ -13,8 +13,10 @@ from contextlib import closing
 from typing import Any
 
 import adbc_driver_manager
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from etl.errors import SourceError
 from etl.model import TablePlan
@@ -36,6 +38,7 @@ from etl.verify.runs import Run, plan_runs
 
 Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 
+NO_POSITIONS = np.zeros(0, np.int64)
 PROBED_ROWS = 1000  # enough to guess each column's class; a wrong guess costs one more cursor, never a wrong answer
 
 
@@ -50,9 +53,12 @@ class _Unproven(Exception):  # noqa: N818 - a turn in the road, not an error
 class SourceTableReader:
     """Reads one table from its first row to its last; for one thread at a time."""
 
-    def __init__(self, connection: Connection, table: TablePlan) -> None:
+    def __init__(self, connection: Connection, table: TablePlan, rejected: NDArray[np.int64] = NO_POSITIONS) -> None:
+        """``rejected`` are positions (ascending) of rows that are read and counted, but not handed out."""
         self._connection = connection
         self._table = table
+        self._rejected = rejected
+        self.rows_read = 0
         self._readings: list[Reading] = []
 
     def count(self) -> int:
@@ -65,13 +71,22 @@ class SourceTableReader:
         pairs = zip(self._table.columns, probes, strict=True)
         self._readings = [guess_reading(column, classes) for column, classes in pairs]
         for run in plan_runs(self._connection, self._table):
-            yield from self._read_run(run)
+            for rows in self._read_run(run):
+                self.rows_read += rows.row_count
+                kept = rows.without(self._rejected)
+                if kept.row_count:
+                    yield kept
 
     def rows_at(self, positions: Sequence[int]) -> Iterator[tuple[SourceRows, int | None]]:
-        """Single rows by their positions, every column split, each with its rowid where there is one."""
+        """Single rows by their places among those handed out, every column split, with rowids where there are any.
+
+        ``first`` of what is yielded is the place that was asked for.
+        """
+        skipped = self._rejected - np.arange(len(self._rejected))  # rows handed out before each rejected one
         rowid = None if self._table.source.without_rowid else self._table.source.rowid_name
         readings = [Reading.SPLIT] * len(self._table.columns)
-        for position in positions:
+        for place in positions:
+            position = place + int(np.searchsorted(skipped, place, side="right"))
             names = ", ".join(quoted(column.source.name) for column in self._table.columns)
             inner = f"select {names} from {self._from()} not indexed limit 1 offset {position}"
             key = None
@@ -80,7 +95,7 @@ class SourceTableReader:
             sql = select_rows_sql(self._table, readings, f"({inner})")
             with closing(self._execute(sql, 2)) as cursor:
                 batch = pa.Table.from_batches(cursor.fetch_record_batch()).combine_chunks().to_batches()[0]
-                yield self._cells(batch.slice(1), readings, position), key
+                yield self._cells(batch.slice(1), readings, place), key
 
     def _read_run(self, run: Run) -> Iterator[SourceRows]:
         done = run.first

@@ -142,3 +142,18 @@ async def test_a_changed_cell_without_a_key_is_named_by_its_rowid(tmp_path: Path
     assert found(verified) == {
         ("different", "rowid=6", "n"), ("different", "rowid=17001", "v"), ("missing", "rowid=30001", None)
     }  # fmt: skip
+
+
+async def test_rejected_rows_must_not_be_in_the_target(keyed: Path, target: asyncpg.Connection) -> None:
+    """They count on neither side; one that is there after all is extra, and places behind them stay right."""
+    rejected = [0, 5, 8191, 8192, *range(20_000, 30_000), 39_999]
+    await fill(target, where="n not in (0, 5, 8191, 8192, 39999) and n not between 20000 and 29999")
+    verified = await verify(keyed, target, KEYED.plan, rejected=rejected)
+    assert (verified.differences, verified.source_rows, verified.target_rows) == ((), ROWS - 10_005, ROWS - 10_005)
+    assert verified.source_checksum == verified.target_checksum
+    await target.execute("insert into t values (5, 'vvvvv5', null); update t set v = '' where id in (6, 8193, 39998)")
+    verified = await verify(keyed, target, KEYED.plan, rejected=rejected)
+    assert found(verified) == {
+        ("extra", "id=5", None),
+        *(("different", f"id={n}", "v") for n in (6, 8193, 39998)),
+    }
