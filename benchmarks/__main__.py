@@ -6,6 +6,7 @@ that the project has set itself was missed.
 
 from __future__ import annotations
 
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ def _server_flags(command: Command) -> Command:
 @click.group()
 def benchmarks() -> None:
     """Measures etl and its rivals; see docs/benchmarks.md."""
+    # unwound like a Ctrl-C, or the private server would outlive us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @benchmarks.command()
