@@ -89,8 +89,8 @@ def _totals(runs: list[StageRun]) -> list[float]:
 
 async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
     from etl.extract.snapshot import open_snapshot
+    from etl.inspection import make_plan, read
     from etl.options import Options
-    from etl.pipeline import make_plan, read
     from etl.transform.rows.tally import Tally
 
     options = Options(source, "")
