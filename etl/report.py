@@ -64,7 +64,7 @@ class TableOutcome:
     def source_rows(self) -> int | None:
         """Rows of the source: counted by the verification, else as many as were read."""
         if self.verified is not None:
-            return self.verified.source_rows
+            return self.verified.source_rows + self.rejected_rows  # it was told which rows to leave out
         return self.loaded.row_count + self.loaded.rejected_rows if self.loaded is not None else None
 
     @property
