@@ -90,9 +90,22 @@ selection = together(
     option("--exclude", multiple=True, metavar="GLOB", help="All tables but these; may be repeated."),
     option("--target-schema", default="public", show_default=True, metavar="NAME", help="Schema of the target."),
     option(
-        "--cast", multiple=True, metavar="TABLE.COLUMN=TYPE", help="Another type for a column; globs; may be repeated."
+        "--cast",
+        multiple=True,
+        metavar="TABLE.COLUMN=TYPE[:READING]",
+        help="Another type for a column; globs; may be repeated.",
     ),
     option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Tables at once.  [default: cores, at most 4]"),
+)
+values = together(
+    option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Where times without an offset are."),
+    option("--ambiguous", type=Word(("earliest", "latest")), help="Local times that exist twice or not at all."),
+    option("--zero-dates", type=Word(("refuse", "null")), default="refuse", show_default=True, help="0 as a date."),
+    option("--empty-as-null", is_flag=True, help="'' is NULL in columns that are not text."),
+    option("--nul", type=Word(("refuse", "strip")), default="refuse", show_default=True, help="NUL inside text."),
+    option("--encoding", type=Word(("latin1",)), help="How to read text that is not UTF-8.  [default: refuse it]"),
+    option("--truncate", is_flag=True, help="Cut text to the n of varchar(n) and char(n)."),
+    option("--integers", type=Word(("bigint", "fit")), default="bigint", show_default=True, help="Types of integers."),
 )
 telling = together(
     option("--report", multiple=True, metavar="FILE", help="Write the report here too, FILE.json; may be repeated."),
@@ -141,6 +154,7 @@ def etl(ctx: click.Context) -> None:
 @click.argument("source")
 @click.argument("target", required=False)
 @selection
+@values
 @option("--force", is_flag=True, help="Replace the target tables that are in the way (never CASCADE).")
 @option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere.")
 @option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value.")
@@ -178,6 +192,7 @@ def migrate(ctx: click.Context, /, **flags: Any) -> None:
 @click.argument("source")
 @click.argument("target", required=False)
 @selection
+@values
 @option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only the first N rows of each table.")
 @password
 @telling
@@ -197,6 +212,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @click.argument("source")
 @click.argument("target", required=False)
 @selection
+@values
 @password
 @telling
 @click.pass_context
