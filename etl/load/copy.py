@@ -73,7 +73,7 @@ async def copy_slice(
             schema_name=schema,
             columns=[column.name for column in table.columns],
             source=_messages(piece),
-            format="binary",
+            format=piece.format,
             freeze=freeze,
         )
     if status != f"COPY {piece.row_count}":

@@ -6,14 +6,16 @@ encoder would otherwise send what the server misreads (an int64 for a numeric ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pgpq
 import pyarrow as pa
 from pgpq.schema import Jsonb
 
 from etl.errors import PlanError
+from etl.load.csv_text import write_csv
 from etl.model import PgType, Slice, TablePlan, TargetPage
 
 MESSAGE_BYTES = 1 << 20  # a CopyData message over 1 GB makes the server hang up, and asyncpg wait for ever
@@ -35,10 +37,15 @@ ENCODABLE: dict[str, frozenset[str]] = {
     "time64[us]": frozenset({"time"}),
     "timestamp[us]": frozenset({"timestamp"}),
     "timestamp[us, tz=UTC]": frozenset({"timestamptz"}),
-    "string": frozenset({"text", "varchar", "char", "json", "jsonb"}),
+    "string": frozenset({"text", "varchar", "char", "citext", "json", "jsonb", "xml"}),
     "fixed_size_binary[16]": frozenset({"uuid"}),
     "binary": frozenset({"bytea"}),
 }
+# Types whose binary form nobody here writes: a table with one of them goes as CSV, their input text in Arrow strings.
+TEXT_COPIED = frozenset(
+    {"interval", "timetz", "inet", "cidr", "macaddr", "macaddr8", "money", "bit", "varbit"}
+    | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"}
+)
 
 
 class TableEncoder:
@@ -47,12 +54,19 @@ class TableEncoder:
     def __init__(self, table: TablePlan) -> None:
         self._types = tuple(column.type for column in table.columns)
         self._table = table
+        self._as_csv = any(is_text_copied(target) for target in self._types)
 
     def encode_page(self, page: TargetPage) -> Slice:
         """The page as a complete COPY stream (header, rows, trailer) in messages of at most 1 MB."""
+        if self._as_csv:
+            return self._slice(page, (write_csv(page.batch),), "csv")
         batch = wire_batch(page.batch, self._types)
         encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(batch.schema, self._builders(page, batch.schema))
         parts = (encoder.write_header(), encoder.write_batch(batch), encoder.finish())
+        return self._slice(page, parts, "binary")
+
+    @staticmethod
+    def _slice(page: TargetPage, parts: Iterable[bytes], form: Literal["binary", "csv"]) -> Slice:
         return Slice(
             number=page.number,
             row_count=page.row_count,
@@ -61,6 +75,7 @@ class TableEncoder:
             last_key=page.last_key,
             source_bytes=page.source_bytes,
             rejected=page.rejected,
+            format=form,
         )
 
     def _builders(self, page: TargetPage, schema: pa.Schema) -> dict[str, Any]:
@@ -68,6 +83,11 @@ class TableEncoder:
             field.name: builder(field, page.batch.schema.field(index).type, column.type, self._table.name)
             for index, (field, column) in enumerate(zip(schema, self._table.columns, strict=True))
         }
+
+
+def is_text_copied(target: PgType) -> bool:
+    """Whether values of the type travel as its input text: those of the list, and arrays."""
+    return target.name in TEXT_COPIED or target.name.endswith("[]")
 
 
 def builder(field: pa.Field, arrow_type: pa.DataType, target: PgType, table: str) -> Any:

@@ -6,7 +6,7 @@ Invariant: they have different types, so that the type checker refuses to COPY w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from etl.model.outcome import Coercion, RejectedRow
 
@@ -69,7 +69,7 @@ class TargetPage:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One complete binary COPY stream of one page, cut into messages of at most 1 MB."""
+    """One complete COPY stream of one page, cut into messages of at most 1 MB."""
 
     number: int
     row_count: int
@@ -78,3 +78,4 @@ class Slice:
     last_key: str
     source_bytes: int
     rejected: tuple[RejectedRow, ...] = ()
+    format: Literal["binary", "csv"] = "binary"
