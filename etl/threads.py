@@ -7,6 +7,8 @@ connection that its owner already closes.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -16,7 +18,9 @@ T = TypeVar("T")
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run ``function`` in a worker thread and return its result; a cancellation is raised when it has ended."""
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    # a future of the executor, not a task: a loop that shuts down cancels tasks, and the thread would still run
+    call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+    work = asyncio.get_running_loop().run_in_executor(None, call)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

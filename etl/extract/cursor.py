@@ -26,7 +26,7 @@ async def read_by_cursor(
     names = ", ".join(quote(column.name) for column in table.columns)
     fetch_rows = max(1, min(FETCH_ROWS, page_bytes // max(1, table.largest_row_bytes)))
     async with (
-        connection.execute(f"select {names} from {quote(table.name)}") as cursor,
+        connection.execute(f"select {names} from {quote(table.name)} not indexed") as cursor,
         aclosing(_chunks(cursor, fetch_rows, page_bytes)) as chunks,
     ):
         number = 0
