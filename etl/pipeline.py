@@ -60,7 +60,7 @@ from etl.transform.schema import ddl
 from etl.transform.schema.broken_checks import without_checks
 from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
 from etl.transform.schema.describe import describe
-from etl.verify.compare import verify_table
+from etl.verify.compare import refuse_unknown_types, verify_table
 from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
 
@@ -92,6 +92,9 @@ async def migrate(options: Options, progress: Progress) -> Report:
 async def build_beside(run: Run, report: Report) -> Report:
     """Build everything in a staging schema, and publish it when the verification has passed."""
     plan = report.plan
+    if run.options.verify != "none":
+        for table in plan.tables:  # now, not after hours
+            refuse_unknown_types(table)
     await check_target(run.session.control, plan, run.options.force)
     for schema in await sweep_dead_runs(run.session.control):
         run.progress.note(f"dropped {schema}, which a run that was killed had left behind")
@@ -197,7 +200,7 @@ async def load_rows(
 
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(TargetLostError),
-        wait=tenacity.wait_exponential_jitter(initial=0.3, max=5),
+        wait=tenacity.wait_exponential(multiplier=0.3, max=5) + tenacity.wait_random(0, 1),
         stop=tenacity.stop_after_attempt(LOAD_ATTEMPTS),
         reraise=True,
     ):

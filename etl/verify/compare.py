@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import ParamSpec, TypeVar
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import numpy as np
@@ -23,7 +22,6 @@ from etl.errors import PlanError, SourceError, TargetError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.document_rows import match_documents
-from etl.verify.equivalents import UTC_SETTING, Setting
 from etl.verify.expected import VARYING
 from etl.verify.findings import describe_findings
 from etl.verify.fixed_rules import FIXED
@@ -63,14 +61,13 @@ async def verify_table(
     """
     refuse_unknown_types(table)
     started = time.perf_counter()
-    setting = UTC_SETTING if timezone == "UTC" else Setting(ZoneInfo(timezone))
     reader = SourceTableReader(source, table, np.unique(np.array(rejected, np.int64)))
     with Unmatched(keyed=bool(table.primary_key)) as unmatched:
         async with reading_transaction(target):
             tally = Tally(table, unmatched)
             query = await select_rows(target, table, schema)
             async with CopyStream(target, query) as stream:
-                await _compare(reader, stream, tally, setting, on_rows)
+                await _compare(reader, stream, tally, on_rows)
             counted = await in_thread(reader.count)
             if counted != reader.rows_read:
                 raise SourceError(
@@ -78,7 +75,7 @@ async def verify_table(
                     "check the file with: sqlite3 FILE 'pragma integrity_check'",
                 )
             settled = await in_thread(unmatched.settle)
-            differences = await describe_findings(settled.findings, reader, target, query, table, setting, in_thread)
+            differences = await describe_findings(settled.findings, reader, target, query, table, in_thread)
     return _account(table, tally, settled.counts, differences, time.perf_counter() - started)
 
 
@@ -90,7 +87,7 @@ def refuse_unknown_types(table: TablePlan) -> None:
         if not known or limited:
             raise PlanError(
                 f"{table.source.name}.{column.source.name}: verification has no rule for the type {column.type}",
-                "verify the other tables with --exclude, or compare this column by hand",
+                "leave the table out with --exclude, or move it with --verify none and compare this column by hand",
             )
 
 
@@ -115,10 +112,9 @@ async def _compare(
     reader: SourceTableReader,
     stream: CopyStream,
     tally: Tally,
-    setting: Setting,
     on_rows: Callable[[int, int], None],
 ) -> None:
-    async with aclosing(_expected_batches(reader, tally.table, setting)) as batches:
+    async with aclosing(_expected_batches(reader, tally.table)) as batches:
         async for expected in batches:
             if not await _lines_up(expected, stream, tally):
                 await _match_rows(expected, stream, tally)
@@ -137,15 +133,13 @@ async def _compare(
         await in_thread(tally.add_extra, rows)
 
 
-async def _expected_batches(
-    reader: SourceTableReader, table: TablePlan, setting: Setting
-) -> AsyncGenerator[ExpectedRows, None]:
+async def _expected_batches(reader: SourceTableReader, table: TablePlan) -> AsyncGenerator[ExpectedRows, None]:
     """The source's batches as the target must hold them; the next one is read while this one is compared."""
     source = reader.batches()
 
     def advance() -> ExpectedRows | None:
         rows = next(source, None)
-        return None if rows is None else expect_rows(rows, table, setting)
+        return None if rows is None else expect_rows(rows, table)
 
     ahead = asyncio.ensure_future(in_thread(advance))
     try:

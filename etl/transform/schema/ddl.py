@@ -38,7 +38,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql import quoted_name
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
@@ -69,6 +69,20 @@ TYPES: Mapping[str, Factory] = {
     "uuid": lambda _, __: Uuid(),
     "bytea": lambda _, __: LargeBinary(),
 }
+# rendered as they are spelled: SQLAlchemy has nothing to add to them
+AS_SPELLED = frozenset({"interval", "timetz", "inet", "cidr", "macaddr", "macaddr8", "money", "bit", "varbit", "xml"})
+
+
+class Spelled(UserDefinedType[Any]):
+    """A type under its own name."""
+
+    cache_ok = True
+
+    def __init__(self, spelling: str) -> None:
+        self.spelling = spelling
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.spelling
 
 
 KINDS: dict[type[Constraint], str] = {
@@ -145,6 +159,8 @@ def _sql(text: str) -> ColumnClause[Any]:
 
 
 def _type(plan: ColumnPlan) -> TypeEngine[Any]:
+    if plan.type.name.removesuffix("[]") in AS_SPELLED or plan.type.name.endswith("[]"):
+        return Spelled(str(plan.type))
     factory = TYPES.get(plan.type.name)
     if factory is None:
         raise PlanError(f"{plan.name}: there is no type {plan.type}", f"one of: {', '.join(sorted(TYPES))}")
