@@ -217,5 +217,6 @@ def json_from_real(value: float, target: PgType) -> Outcome:
 
 def json_from_blob(value: bytes, target: PgType) -> Outcome:
     """Refused: SQLite's binary JSONB has to be decoded by SQLite."""
-    refused = refuse(value, StorageClass.BLOB, target)
-    return Refused(refused.reason, cast_hint("bytea"))
+    problem = f"is a blob, maybe SQLite's binary JSON, which is not decoded: not {target}"
+    refused = refuse(value, StorageClass.BLOB, target, problem)
+    return Refused(refused.reason, f"{cast_hint('bytea')}, or have SQLite write it as text with json()")

@@ -125,6 +125,7 @@ _DOCUMENTS: dict[StorageClass, Rule] = {
     StorageClass.INTEGER: json_text.json_from_integer,
     StorageClass.REAL: json_text.json_from_real,
     StorageClass.TEXT: json_text.convert_document,
+    StorageClass.BLOB: json_text.json_from_blob,
 }
 _RULES: dict[str, dict[StorageClass, Rule]] = {
     "smallint": _INTEGERS,

@@ -52,6 +52,8 @@ def _table(table: TablePlan) -> Iterator[str]:
 
 def _column(column: ColumnPlan) -> str:
     parts = [str(column.type)]
+    if column.reading.how is not None:
+        parts.append(f"read as {column.reading.how}")
     if column.identity:
         parts.append("identity")
     if column.collation:
