@@ -1,0 +1,158 @@
+"""Inspection and migration never disagree: what one calls clean the other loads, what it refuses stops."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl.errors import EtlError, ExitStatus, RefusedValueError
+from etl.inspection import inspect
+from etl.model import Coercion, Plan
+from etl.options import Options
+from etl.pipeline import migrate
+from etl.progress import SilentProgress
+from etl.report import Report
+from tests.fix_source import build_source
+
+USUAL: dict[str, list[Any]] = {
+    "varchar(3)": ["", "abc", "é😀x", "abcd"],
+    "char(2) not null": ["ab", "é", "abc"],
+    "decimal(5,2)": [1, 1.25, 0.1 + 0.2, 1.005, 999.99, 1000, -0.01, "12,50"],
+    "datetime": ["2024-02-29 12:00:00", "2024-01-01T00:00:00Z", "2024-01-01", 1_700_000_000, 1_700_000_000_000, 0, ""],
+    "datetime not null": ["2024-02-29 12:00:00", "2024-01-01 00:00:00+02:00", 1_700_000_000.5],
+    "timestamp": ["2024-02-29 12:00:00", "2024-02-29 12:00:00.1234567", 1_700_000_000, 2_460_000.5, "0000-00-00"],
+    "date": ["2024-02-29", "2024-02-29 00:00:00", 1_700_006_400, 20_240_229, "29.02.2024"],
+    "timestamptz": ["2024-02-29 12:00:00+01", "2024-02-29 12:00:00", 1_700_000_000_000_000],
+    "time": ["12:00", "12:00:00.123456789", 43_200],
+    "tinyint": [0, 1, 32_767, 32_768, -40_000, 2.0],
+    "smallint not null": [0, -32_768, 40_000],
+    "int": [1, 2**63 - 1, 2.5, "7", "seven"],
+    "uuid": ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC999C0B4EF8BB6D6BB9BD380A11", b"0123456789abcdef", 7],
+    "json": ['{"a": 1}', '{"a": 1, "a": 2}', "{", '"\\u0000"', 1.5],
+    "boolean": [0, 1, "yes", 1.0, 2],
+    "real": [1.5, 2**60, "1.5", "x"],
+}
+TYPES = [*USUAL, "text", "blob", "", "flurb", "string"]
+ANYTHING: list[Any] = [0, -1, 2**53 + 1, 1.5, "", "a", "a\0b", "2024-01-01", b"\xff", b"text", 1e300]
+JOBS = 2
+
+
+@dataclass(frozen=True)
+class Database:
+    """A random source: one table of random columns, and a child whose rows may have no parent."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    children: tuple[int | None, ...]
+
+    @property
+    def script(self) -> str:
+        listed = ", ".join(f"c{place} {declared}" for place, declared in enumerate(self.columns))
+        return (
+            f"create table t (id integer primary key, {listed});"
+            "create table child (parent int references t (id), at datetime);"
+        )
+
+    def create(self, path: Path) -> Path:
+        children = [(child, "2024-01-01 10:00:00") for child in self.children]
+        rows = [(number, *row) for number, row in enumerate(self.rows, 1)]
+        return build_source(path, self.script, {"t": rows, "child": children})
+
+
+@st.composite
+def databases(draw: st.DrawFn) -> Database:
+    columns = tuple(draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3)))
+    dirt = draw(st.sampled_from([0, 0, 0, 1]))
+    cells = []
+    for declared in columns:
+        usual = USUAL.get(declared, ["a", "b"])
+        narrowed = draw(st.lists(st.sampled_from(usual), min_size=1, max_size=2))
+        odd = draw(st.lists(st.sampled_from(ANYTHING), min_size=dirt, max_size=dirt))
+        null = [] if "not null" in declared else [None]
+        cells.append(st.sampled_from([*narrowed, *narrowed, *null, *odd]))
+    rows = tuple(draw(st.lists(st.tuples(*cells), max_size=6)))
+    parents = [*range(1, len(rows) + 1), *([9] if dirt else [])]
+    children = tuple(draw(st.lists(st.sampled_from([None, *parents]), max_size=2)))
+    return Database(columns, rows, children)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(database=databases())
+def test_what_inspect_says_is_what_migrate_does(server_dsn: str, database: Database) -> None:
+    """The same verdict, the same types, the same rules with the same counts, the same list of problems."""
+    with asyncio.Runner() as runner:
+        runner.run(compare(server_dsn, database))
+
+
+async def compare(dsn: str, database: Database) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(database.create(Path(folder) / "s.db"), dsn, "inspected", jobs=JOBS)
+        try:
+            inspection = await inspect(options, SilentProgress())
+        except EtlError as refused:  # no plan, and so no migration
+            with pytest.raises(type(refused)):
+                await migrate(options, SilentProgress())
+            return
+        report, stopped = await outcome_of(options)
+        await drop_schema(dsn)
+    if report is None:
+        assert inspection.status is ExitStatus.FAILED, stopped
+        if isinstance(stopped, RefusedValueError):
+            assert stopped.problems == inspection.problems
+        return
+    assert inspection.status == report.status, inspection.problems
+    assert types_of(inspection.plan) == types_of(report.plan)
+    surveyed = {(survey.name, *counts(column.coercions)) for survey in inspection.surveys for column in survey.columns}
+    loaded = {
+        (table.name, *counts(tuple(c for c in table.coercions if c.column == column.source.name)))
+        for table, plan in zip(report.loaded, report.plan.largest_first, strict=True)
+        for column in plan.columns
+    }
+    assert surveyed == loaded
+
+
+async def outcome_of(options: Options) -> tuple[Report | None, EtlError | None]:
+    try:
+        return await migrate(options, SilentProgress()), None
+    except EtlError as stopped:
+        return None, stopped
+
+
+def types_of(plan: Plan) -> dict[tuple[str, str], tuple[str, str | None]]:
+    return {
+        (table.name, column.name): (str(column.type), column.reading.how)
+        for table in plan.tables
+        for column in table.columns
+    }
+
+
+def counts(coercions: tuple[Coercion, ...]) -> list[tuple[str, str, int]]:
+    return [(coercion.column, coercion.rule, coercion.count) for coercion in coercions]
+
+
+async def drop_schema(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("drop schema if exists inspected cascade")
+    finally:
+        await connection.close()
+
+
+async def test_a_sample_says_that_it_is_one(make_source: Any, tmp_path: Path) -> None:
+    """Only so many rows are read, the refused one behind them is not seen, and the verdict does not hide that."""
+    path = make_source("create table t (d date);", {"t": [("2024-01-01",)] * 50 + [("x",)]})
+    options = Options(path, "", sample=20)
+    sampled = await inspect(options, SilentProgress())
+    assert (sampled.rows, sampled.is_sample, sampled.problems) == (20, True, ())
+    assert "only the first 20 rows" in sampled.verdict
+    whole = await inspect(replace(options, sample=None), SilentProgress())
+    assert [problem.count for problem in whole.problems] == [1]
+    assert not whole.is_sample
