@@ -170,6 +170,7 @@ def etl(ctx: click.Context) -> None:
 @option(
     "--from-rejects", metavar="DIR", help="Load the rows of an earlier run's reject files, mended, and nothing else."
 )
+@option("--coercion-log", metavar="FILE", help="Write every coerced value here, one JSON object a line.")
 @option("--embedded", metavar="DIR", help="Migrate into a PostgreSQL of its own in this folder.")
 @option("--keep-running", is_flag=True, help="Leave the embedded PostgreSQL running.")
 @option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows.")

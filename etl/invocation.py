@@ -80,8 +80,9 @@ def make_options(source: Path, target: str, flags: Mapping[str, Any]) -> Options
     renamed = {"casts": tuple(flags.get("cast") or ())}
     for name in ("tables", "exclude"):
         known[name] = tuple(known.get(name, ()))
-    if "rejects" in known:
-        known["rejects"] = Path(known["rejects"]).expanduser()
+    for name in ("rejects", "coercion_log"):
+        if name in known:
+            known[name] = Path(known[name]).expanduser()
     known.setdefault("jobs", default_jobs())
     return Options(**{**known, **renamed, "source": source, "target": target})
 

@@ -39,3 +39,4 @@ class Options:
     sample: int | None = None  # inspect: so many rows of each table
     on_error: str = "stop"  # stop | reject
     rejects: Path = Path("rejects")  # the folder of the reject files
+    coercion_log: Path | None = None  # every coerced value, one JSON object a line

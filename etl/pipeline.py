@@ -12,7 +12,6 @@ Invariant: outside the staging schema nothing changes before verification has pa
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -22,6 +21,7 @@ import tenacity
 
 from etl.ahead import ahead
 from etl.clock import Clock
+from etl.coercion_log import CoercionLog
 from etl.errors import ExitStatus, RefusedValueError, TargetLostError
 from etl.extract.reader import Reader
 from etl.extract.snapshot import open_snapshot
@@ -51,9 +51,9 @@ from etl.progress import Progress
 from etl.report import Report, status_of
 from etl.report import Sequence as SequenceState
 from etl.run import Run
-from etl.tasks import to_the_end, together
+from etl.tasks import beside, to_the_end, together
 from etl.threads import in_thread
-from etl.transform.rows.columns import coerce_page
+from etl.transform.rows.columns import SAMPLE_COUNT, coerce_page
 from etl.transform.rows.rejection import coerce_or_reject
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
@@ -73,6 +73,7 @@ async def migrate(options: Options, progress: Progress) -> Report:
     address = parse_address(options.target)
     clock = Clock(progress)
     rejects = RejectFolder(options.rejects) if options.on_error == "reject" else None
+    coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = await decide_beforehand(snapshot, await make_plan(snapshot, options), options, clock)
         report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
@@ -80,13 +81,14 @@ async def migrate(options: Options, progress: Progress) -> Report:
             return replace(report, notes=(describe(plan),))
         try:
             async with open_session(address, options.jobs) as session:
-                report = await build_beside(Run(snapshot, session, options, clock, rejects), report)
+                run = Run(snapshot, session, options, clock, rejects, coercion_log)
+                try:
+                    report = await build_beside(run, report)
+                finally:
+                    run.discard_files()
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
         except RefusedValueError as refused:
             raise await finish_survey(snapshot, plan, options, clock, refused) from refused
-        finally:
-            if rejects is not None:
-                rejects.discard()
 
 
 async def build_beside(run: Run, report: Report) -> Report:
@@ -104,8 +106,7 @@ async def build_beside(run: Run, report: Report) -> Report:
         if report.status is not ExitStatus.DIFFERENT:
             with run.clock.phase("publish"):
                 await to_the_end(publish(run.connections, staging, report.plan, run.options.force))
-            if run.rejects is not None:
-                run.rejects.keep()
+            run.keep_files()
     return report
 
 
@@ -128,23 +129,19 @@ async def fill_staging(run: Run, staging: Staging, report: Report) -> Report:
     plan = report.plan
     await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
     with run.clock.phase("load", plan.rows_estimate):
-        checking = asyncio.create_task(run.snapshot.quick_check())
-        try:
-            plan, loaded = await load_all(run, staging, plan)
-            await checking
-        finally:
-            checking.cancel()
+        plan, loaded = await load_all(run, staging, plan)
         await ensure_loaded(run.connections, staging, plan, loaded)
     with run.clock.phase("build"):
-        broken = await build(
-            run.connections,
-            staging,
-            plan.tables,
-            keys=ddl.create_keys(plan, staging.schema),
-            indexes=ddl.create_indexes(plan, staging.schema),
-            foreign_keys=ddl.create_foreign_keys(plan, staging.schema),
-            on_built=lambda built: run.progress.finish_table(built.name),
-        )
+        async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
+            broken = await build(
+                run.connections,
+                staging,
+                plan.tables,
+                keys=ddl.create_keys(plan, staging.schema),
+                indexes=ddl.create_indexes(plan, staging.schema),
+                foreign_keys=ddl.create_foreign_keys(plan, staging.schema),
+                on_built=lambda built: run.progress.finish_table(built.name),
+            )
         plan = without_checks(plan, broken)
         sequences = await reset_sequences(run.connections, staging, plan)
     report = replace(
@@ -206,34 +203,49 @@ async def load_rows(
     ):
         with attempt:
             tally = Tally()
+            if run.coercion_log is not None:
+                run.coercion_log.begin_table(table.source.name)
             async with run.connections.borrow() as connection:
                 pages = read(run.snapshot, reader, table, run.options.page_bytes)
-                slices = slices_of(pages, table, tally, reject=rejects is not None)
+                slices = slices_of(pages, table, tally, reject=rejects is not None, log=run.coercion_log)
                 loaded = await guarded(connection, copy_table(connection, staging, table, slices, on_slice, rejects))
             return replace(loaded, coercions=tally.coercions())
     raise TargetLostError(f"{table.name}: the server went away {LOAD_ATTEMPTS} times")  # not reached: reraise
 
 
 def slices_of(
-    pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Tally, *, reject: bool = False
+    pages: AsyncGenerator[SourcePage],
+    table: TablePlan,
+    tally: Tally,
+    *,
+    reject: bool = False,
+    log: CoercionLog | None = None,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
-    return encode(ahead(coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject), PAGES_AHEAD), table)
+    return encode(ahead(coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log), PAGES_AHEAD), table)
 
 
 async def coerce(
-    pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Tally, *, reject: bool = False
+    pages: AsyncGenerator[SourcePage],
+    table: TablePlan,
+    tally: Tally,
+    *,
+    reject: bool = False,
+    log: CoercionLog | None = None,
 ) -> AsyncGenerator[TargetPage]:
+    samples = SAMPLE_COUNT if log is None else None
     ordinal = 0
     async with aclosing(pages):
         async for page in pages:
             if reject:
-                coerced = await in_thread(coerce_or_reject, page, table, ordinal)
+                coerced = await in_thread(coerce_or_reject, page, table, ordinal, samples)
             else:
-                coerced = await in_thread(coerce_page, page, table)
+                coerced = await in_thread(coerce_page, page, table, samples)
             ordinal += page.row_count
             if is_doubted(table, coerced.coercions):
                 raise DoubtfulTypeError(table.name)
+            if log is not None:
+                log.write(table.source.name, coerced.coercions)
             tally.add(coerced.coercions)
             yield coerced
 

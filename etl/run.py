@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.clock import Clock
+from etl.coercion_log import CoercionLog
 from etl.extract.snapshot import Snapshot
 from etl.load.connect import Connections
 from etl.load.rejects import RejectFolder
@@ -22,6 +23,7 @@ class Run:
     options: Options
     clock: Clock
     rejects: RejectFolder | None = None  # with --on-error reject
+    coercion_log: CoercionLog | None = None  # with --coercion-log
 
     @property
     def connections(self) -> Connections:
@@ -30,3 +32,17 @@ class Run:
     @property
     def progress(self) -> Progress:
         return self.clock.progress
+
+    def keep_files(self) -> None:
+        """The run has published: what it wrote beside it gets its final name."""
+        if self.rejects is not None:
+            self.rejects.keep()
+        if self.coercion_log is not None:
+            self.coercion_log.keep()
+
+    def discard_files(self) -> None:
+        """Take away what is not kept."""
+        if self.rejects is not None:
+            self.rejects.discard()
+        if self.coercion_log is not None:
+            self.coercion_log.discard()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,17 @@ def first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The failure that came first; what the cancelled others say of it is an echo."""
     first = group.exceptions[0]
     return first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+    """Run ``work`` beside the block, which is not left before it has ended; its failure is raised there."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+        await task
+    finally:
+        task.cancel()
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

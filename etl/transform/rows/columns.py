@@ -40,8 +40,10 @@ SAMPLE_COUNT = 5  # of each rule in each column
 REFUSAL_COUNT = 20  # of each column of a page: enough to see what is wrong with it
 
 
-def coerce_page(page: SourcePage, table: TablePlan) -> TargetPage:
+def coerce_page(page: SourcePage, table: TablePlan, sample_count: int | None = SAMPLE_COUNT) -> TargetPage:
     """Convert a page to the types of its target, every cell exactly or by a named rule.
+
+    Of each rule at work in a column ``sample_count`` values are shown with before and after; None shows all.
 
     Raises RefusedValueError with what the target types cannot hold, in the order of the rows, at most 20 a column.
     """
@@ -54,7 +56,7 @@ def coerce_page(page: SourcePage, table: TablePlan) -> TargetPage:
         arrays.append(array)
         refused.extend(_refusals(work, page, table, column))
         if not refused:
-            coercions.extend(coercions_of(work, array, page, column))
+            coercions.extend(coercions_of(work, array, page, column, sample_count))
     if refused:
         refused.sort(key=lambda numbered: numbered[0])
         raise RefusedValueError([refusal for _, refusal in refused])
@@ -168,10 +170,12 @@ class ColumnWork:
         return None, StorageClass.NULL
 
 
-def coercions_of(work: ColumnWork, array: pa.Array, page: SourcePage, column: ColumnPlan) -> Iterator[Coercion]:
+def coercions_of(
+    work: ColumnWork, array: pa.Array, page: SourcePage, column: ColumnPlan, sample_count: int | None = SAMPLE_COUNT
+) -> Iterator[Coercion]:
     for rule in sorted(work.coerced):
         rows = np.sort(np.concatenate(work.coerced[rule]))
-        samples = tuple(_sample(work, array, page, row) for row in rows[:SAMPLE_COUNT].tolist())
+        samples = tuple(_sample(work, array, page, row) for row in rows[:sample_count].tolist())
         yield Coercion(column.source.name, rule, len(rows), samples)
 
 

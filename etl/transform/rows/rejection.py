@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from etl.errors import RefusedValueError
 from etl.model import PgType, RejectedRow, SourcePage, StorageClass, TablePlan, TargetPage
-from etl.transform.rows.columns import ColumnWork, coerce_page, coercions_of, parts_of
+from etl.transform.rows.columns import SAMPLE_COUNT, ColumnWork, coerce_page, coercions_of, parts_of
 from etl.transform.rows.outcomes import Refused
 from etl.transform.rows.rendering import SourceValue
 from etl.transform.rows.row_names import refusal_of, row_key
@@ -21,18 +21,20 @@ RefusedCell = tuple[int, SourceValue, StorageClass, Refused]  # the column's pla
 AS_STORED = PgType("bytea")  # a target for which numbers are told apart by class
 
 
-def coerce_or_reject(page: SourcePage, table: TablePlan, first_ordinal: int) -> TargetPage:
+def coerce_or_reject(
+    page: SourcePage, table: TablePlan, first_ordinal: int, sample_count: int | None = SAMPLE_COUNT
+) -> TargetPage:
     """Convert a page as ``coerce_page`` does; rows with a refused value are left out of it and returned beside it.
 
     ``first_ordinal`` is the place of the page's first row in the table's scan.
     """
     try:
-        return coerce_page(page, table)
+        return coerce_page(page, table, sample_count)
     except RefusedValueError:
-        return _without_refused(page, table, first_ordinal)
+        return _without_refused(page, table, first_ordinal, sample_count)
 
 
-def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int) -> TargetPage:
+def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int, sample_count: int | None) -> TargetPage:
     works: list[ColumnWork] = []
     arrays: list[pa.Array] = []
     first_refusal: dict[int, RefusedCell] = {}
@@ -52,7 +54,7 @@ def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int) -> 
         coercions=tuple(
             coercion
             for work, array, column in zip(works, arrays, table.columns, strict=True)
-            for coercion in coercions_of(_only_kept(work, kept), array, page, column)
+            for coercion in coercions_of(_only_kept(work, kept), array, page, column, sample_count)
         ),
         first_key=row_key(page, 0),
         last_key=row_key(page, page.row_count - 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from etl.model import Coercion
 
@@ -19,7 +20,7 @@ class Tally:
         for coercion in coercions:
             key = (coercion.column, coercion.rule)
             before = self._sums.get(key)
-            self._sums[key] = coercion if before is None else merge(before, coercion)
+            self._sums[key] = merge(before or replace(coercion, count=0, samples=()), coercion)
 
     def coercions(self) -> tuple[Coercion, ...]:
         return tuple(self._sums[key] for key in sorted(self._sums))
