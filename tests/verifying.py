@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import adbc_driver_sqlite.dbapi
 import asyncpg
 
-from etl.model import Affinity, ColumnPlan, PgType, SourceColumn, SourceTable, TablePlan, VerifiedTable
+from etl.model import (
+    PLAIN_READING,
+    Affinity,
+    ColumnPlan,
+    PgType,
+    Reading,
+    SourceColumn,
+    SourceTable,
+    TablePlan,
+    VerifiedTable,
+)
 from etl.verify.compare import verify_table
 
 _TYPE = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(\d+))?\))?$")
@@ -53,13 +63,17 @@ class Specimen:
     columns: tuple[tuple[str, str, str], ...]
     primary_key: tuple[str, ...] = ()
     largest_row_bytes: int = 500
+    readings: Mapping[str, Reading] = field(default_factory=dict)  # of columns whose reading is not the plain one
 
     @property
     def plan(self) -> TablePlan:
         sources = [SourceColumn(name, declared, affinity_of(declared)) for name, declared, _ in self.columns]
         source = SourceTable(self.name, tuple(sources), largest_row_bytes=self.largest_row_bytes)
         pairs = zip(sources, self.columns, strict=True)
-        columns = tuple(ColumnPlan(column, column.name, pg_type(kind)) for column, (_, _, kind) in pairs)
+        columns = tuple(
+            ColumnPlan(column, column.name, pg_type(kind), reading=self.readings.get(column.name, PLAIN_READING))
+            for column, (_, _, kind) in pairs
+        )
         return TablePlan(source, self.name, columns, primary_key=self.primary_key)
 
     def create_source(self, path: Path, rows: Iterable[Sequence[Any]]) -> Path:
@@ -92,13 +106,11 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def verify(
-    path: Path, target: asyncpg.Connection, plan: TablePlan, timezone: str = "UTC", rejected: Sequence[int] = ()
+    path: Path, target: asyncpg.Connection, plan: TablePlan, rejected: Sequence[int] = ()
 ) -> VerifiedTable:
     """The verification of one table in schema public."""
     with closing(adbc_driver_sqlite.dbapi.connect(f"file:{path}?mode=ro")) as source:
-        return await verify_table(
-            source, target, plan, "public", lambda rows, size: None, timezone=timezone, rejected=rejected
-        )
+        return await verify_table(source, target, plan, "public", lambda rows, size: None, rejected=rejected)
 
 
 def found(verified: VerifiedTable) -> set[tuple[str, str, str | None]]:

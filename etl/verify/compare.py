@@ -26,6 +26,7 @@ from etl.verify.expected import VARYING
 from etl.verify.findings import describe_findings
 from etl.verify.fixed_rules import FIXED
 from etl.verify.multiset import Unmatched
+from etl.verify.read_as import is_known
 from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, walk_rows
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import CopyStream, reading_transaction, select_rows
@@ -44,7 +45,6 @@ async def verify_table(
     schema: str,
     on_rows: Callable[[int, int], None],
     *,
-    timezone: str = "UTC",
     rejected: Sequence[int] = (),
 ) -> VerifiedTable:
     """Compare a table of the pinned source with the one in ``schema``: rows, values, checksums.
@@ -82,12 +82,16 @@ async def verify_table(
 def refuse_unknown_types(table: TablePlan) -> None:
     """Raise `PlanError` for a column whose type has no rule: better no verdict than a wrong one."""
     for column in table.columns:
-        known = column.type.name in FIXED or column.type.name in VARYING
-        limited = column.type.name in ("time", "timestamp", "timestamptz") and column.type.length is not None
-        if not known or limited:
+        if column.type.name not in FIXED and column.type.name not in VARYING:
             raise PlanError(
                 f"{table.source.name}.{column.source.name}: verification has no rule for the type {column.type}",
                 "leave the table out with --exclude, or move it with --verify none and compare this column by hand",
+            )
+        if not is_known(column.reading, column.type):
+            reading = f"{column.type}:{column.reading.how}"
+            raise PlanError(
+                f"{table.source.name}.{column.source.name}: verification cannot read {reading}",
+                "docs/coercion.md lists the readings under Readings",
             )
 
 

@@ -6,40 +6,42 @@ that says the same, so whatever the target holds there is a difference.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from fractions import Fraction
 
-from etl.model import PgType, StorageClass
+from etl.model import PLAIN_READING, PgType, Reading, StorageClass
 from etl.verify.documents import canonical_document
 from etl.verify.moments import (
     END_OF_TIMESTAMPS,
     FIRST_TIMESTAMP,
+    NANOS_PER_DAY,
     TIME,
-    TIMESTAMP,
-    clock_micros,
-    epoch_instant,
-    from_zone,
-    offset_micros,
-    shortest_decimal,
-    to_zone,
-    written_instant,
+    Written,
+    clock_nanos,
+    iso_written,
+    rounded,
+    written_micros,
 )
+from etl.verify.number_moments import EPOCHS, number_micros, plain_number, shortest_decimal
+from etl.verify.singles import pack_single
+from etl.verify.text_cells import text_as_read
 from etl.verify.wire import (
     DOCUMENT_TYPES,
     MICROS_PER_DAY,
     TEXT_TYPES,
     pack_numeric,
 )
+from etl.verify.written_formats import as_digits, format_of
 
 Stored = int | float | bytes
 """A value as stored: INTEGER, REAL, or the bytes of a TEXT or a BLOB."""
 
-INTEGER_TEXT = re.compile(rb"[+-]?[0-9]+")
-NUMBER_TEXT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+INTEGER_TEXT = re.compile(rb"([+-]?)0*([0-9]+)")
+NUMBER_TEXT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 UUID_TEXT = re.compile(rb"(?:urn:uuid:)?(\{)?([0-9a-f]{8})(-?)((?:[0-9a-f]{4}\3){3})([0-9a-f]{12})(?(1)\})", re.I)
 BOOLEANS = {
     **dict.fromkeys((b"t", b"true", b"yes", b"on", b"y", b"1"), b"\x01"),
@@ -48,39 +50,33 @@ BOOLEANS = {
 SPACES = b" \t\n\r\f\v"
 INTEGER_BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
 EXACT = 2**53  # up to here every integer is a double
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What the plan says beside the types: the zone in which naive times are read."""
-
-    zone: tzinfo = UTC
-
-
-UTC_SETTING = Setting()
+MAX_DIGITS = 200_000  # more than any numeric has
 
 
 def expected_payload(
-    storage: StorageClass, value: Stored, kind: PgType, setting: Setting = UTC_SETTING
+    storage: StorageClass, value: Stored, kind: PgType, reading: Reading = PLAIN_READING
 ) -> bytes | None:
-    """The binary payload that says in ``kind`` what ``value`` says in SQLite, or None when there is none."""
+    """The binary payload that says in ``kind`` what ``value``, so read, says in SQLite; None when there is none.
+
+    For cells that `null_cells` leaves.
+    """
     if kind.name in TEXT_TYPES:
-        return _as_text(storage, value, kind)
+        return _as_text(storage, value, kind, reading)
     if kind.name in DOCUMENT_TYPES:
         return _as_document(storage, value, kind)
-    return _RULES[kind.name](storage, value, kind, setting) if kind.name in _RULES else None
+    return _RULES[kind.name](storage, value, kind, reading) if kind.name in _RULES else None
 
 
-def _as_integer(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
+def _as_integer(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
     if isinstance(value, float):
         if not value.is_integer() or abs(value) > EXACT:
             return None
         number = int(value)
     elif isinstance(value, bytes):
-        trimmed = value.strip(SPACES)
-        if storage is not StorageClass.TEXT or len(trimmed) > 40 or not INTEGER_TEXT.fullmatch(trimmed):
+        match = INTEGER_TEXT.fullmatch(value.strip(SPACES))
+        if storage is not StorageClass.TEXT or match is None or len(match[2]) > 19:
             return None
-        number = int(trimmed)
+        number = int(match[1] + match[2])
     else:
         number = value
     width = INTEGER_BYTES[kind.name]
@@ -88,97 +84,127 @@ def _as_integer(storage: StorageClass, value: Stored, kind: PgType, setting: Set
     return number.to_bytes(width, "big", signed=True) if -bound <= number < bound else None
 
 
-def _as_double(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
-    if isinstance(value, bytes):
-        trimmed = value.strip(SPACES)
-        if storage is not StorageClass.TEXT or not NUMBER_TEXT.fullmatch(trimmed):
-            return None
-        value = float(trimmed)
-    try:
-        return struct.pack(">d" if kind.name == "double precision" else ">f", value)
-    except OverflowError:  # beyond float4
+def _as_double(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    number = _number_of_text(storage, value) if isinstance(value, bytes) else value
+    if number is None:
         return None
-
-
-def _as_numeric(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
-    if isinstance(value, bytes):
-        trimmed = value.strip(SPACES)
-        if storage is not StorageClass.TEXT or len(trimmed) > 2000 or not NUMBER_TEXT.fullmatch(trimmed):
+    if kind.name == "double precision":
+        double = float(number)  # half to even, whatever it was
+        return None if isinstance(number, Decimal) and math.isinf(double) else struct.pack(">d", double)
+    if isinstance(number, float):
+        try:
+            return struct.pack(">f", number)
+        except OverflowError:
             return None
-        number = Decimal(trimmed.decode())
-    else:
-        number = shortest_decimal(value)
+    negative_zero = isinstance(number, Decimal) and number.is_zero() and number.is_signed()
+    return struct.pack(">f", -0.0) if negative_zero else pack_single(Fraction(number))
+
+
+def _number_of_text(storage: StorageClass, value: bytes) -> Decimal | None:
+    """The number that a TEXT spells, with all of its digits, where it is of a size that numeric can have."""
+    trimmed = value.strip(SPACES)
+    if storage is not StorageClass.TEXT or len(trimmed) > MAX_DIGITS or not NUMBER_TEXT.fullmatch(trimmed):
+        return None
+    number = Decimal(trimmed.decode())
+    return number if not number or abs(number.adjusted()) <= MAX_DIGITS else None
+
+
+def _as_numeric(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    number = _number_of_text(storage, value) if isinstance(value, bytes) else shortest_decimal(value)
+    if number is None:
+        return None
     if kind.precision is None:
-        return pack_numeric(number)
+        return pack_numeric(number) if _is_numeric(number) else None
     scale = kind.scale or 0
     if number.is_infinite() or (number and number.adjusted() >= kind.precision - scale):
         return None
     # prec: a text may have more digits than the type keeps
     with localcontext(Context(prec=4000 + kind.precision, Emax=10**6, Emin=-(10**6))):
-        rounded = number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_UP)
-    if rounded and rounded.adjusted() >= kind.precision - scale:
+        fitted = number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_UP)
+    if fitted and fitted.adjusted() >= kind.precision - scale:
         return None
-    return pack_numeric(rounded)
+    return pack_numeric(fitted)
 
 
-def _as_boolean(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
+def _is_numeric(number: Decimal) -> bool:
+    """Whether numeric without a scale holds all digits of a number: 131,072 before the point, 16,383 after it."""
+    exponent = number.as_tuple().exponent
+    return not isinstance(exponent, int) or (number.adjusted() < 131_072 and exponent >= -16_383)
+
+
+def _as_boolean(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    if reading.how is not None:
+        return _as_word(storage, value, reading.how)
     if isinstance(value, bytes):
         return BOOLEANS.get(value.lower()) if storage is StorageClass.TEXT else None
     return {0: b"\x00", 1: b"\x01"}.get(int(value)) if value in (0, 1) else None
 
 
-def _as_date(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
-    micros: int | None
-    if isinstance(value, bytes):
-        micros = written_instant(value) if storage is StorageClass.TEXT else None
-    else:
-        micros = epoch_instant(value)
+def _as_word(storage: StorageClass, value: Stored, how: str) -> bytes | None:
+    """``how`` is the word for true, a slash, and the word for false; letters of A to Z in any case."""
+    if storage not in (StorageClass.TEXT, StorageClass.INTEGER):
+        return None
+    word = value if isinstance(value, bytes) else b"%d" % int(value)
+    true, _, false = how.encode().partition(b"/")
+    return {false.lower(): b"\x00", true.lower(): b"\x01"}.get(word.lower())
+
+
+def _written(storage: StorageClass, value: Stored, reading: Reading) -> Written | None:
+    """What a text says under the column's format, else as ISO 8601."""
+    if reading.how is None or reading.how in EPOCHS:
+        return iso_written(value) if isinstance(value, bytes) and storage is StorageClass.TEXT else None
+    digits, form = as_digits(storage, value), format_of(reading.how)
+    return form.read(digits) if digits is not None and form is not None else None
+
+
+def _as_date(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    written = _written(storage, value, reading)
+    if written is not None:
+        midnight = written.nanos % NANOS_PER_DAY == 0 and not written.offset
+        return struct.pack(">i", written.nanos // NANOS_PER_DAY) if midnight else None
+    micros = number_micros(storage, value, kind, reading)
     if micros is None or micros % MICROS_PER_DAY:
         return None
     return struct.pack(">i", micros // MICROS_PER_DAY)
 
 
-def _as_timestamp(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
-    if not isinstance(value, bytes):
-        micros = epoch_instant(value)
-        if micros is not None and kind.name == "timestamp" and setting.zone is not UTC:
-            micros = to_zone(micros, setting.zone)
-    elif storage is not StorageClass.TEXT:
-        return None
+def _as_timestamp(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    written = _written(storage, value, reading)
+    if written is not None:
+        micros = written_micros(written, kind, reading)
     else:
-        micros = _zoned_instant(value, kind, setting)
+        micros = number_micros(storage, value, kind, reading)
     if micros is None or not FIRST_TIMESTAMP <= micros < END_OF_TIMESTAMPS:
         return None
     return struct.pack(">q", micros)
 
 
-def _zoned_instant(value: bytes, kind: PgType, setting: Setting) -> int | None:
-    """Microseconds of a text in a timestamp (the zone's wall clock) or a timestamptz (UTC)."""
-    written = written_instant(value)
-    match = TIMESTAMP.fullmatch(value)
-    if written is None or match is None:
-        return None
-    suffix = match[8]
-    if suffix is None:
-        return written if kind.name == "timestamp" else from_zone(written, setting.zone)
-    offset = offset_micros(suffix.strip())
-    if offset is None:
-        return None
-    utc = written - offset
-    return utc if kind.name == "timestamptz" else to_zone(utc, setting.zone)
+def _as_time(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    nanos: int | None = None
+    if reading.how not in (None, "seconds"):
+        written = _written(storage, value, reading)
+        nanos = None if written is None else written.nanos
+    elif isinstance(value, bytes) and storage is StorageClass.TEXT and (match := TIME.fullmatch(value)):
+        nanos = clock_nanos(match[1], match[2], match[3], match[4])
+    elif reading.how == "seconds":
+        return _as_seconds(storage, value, kind)
+    return None if nanos is None else _pack_time(rounded(nanos, 1000, kind.length), nanos == NANOS_PER_DAY)
 
 
-def _as_time(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
-    match = TIME.fullmatch(value) if isinstance(value, bytes) and storage is StorageClass.TEXT else None
-    if match is None:
+def _as_seconds(storage: StorageClass, value: Stored, kind: PgType) -> bytes | None:
+    """Seconds since midnight."""
+    number = plain_number(storage, value)
+    if number is None or not 0 <= number[0] < 86_400 * number[1]:
         return None
-    micros = clock_micros(match[1], match[2], match[3], match[4])
-    if micros is None or (micros == MICROS_PER_DAY and match[1] != b"24"):
-        return None
-    return struct.pack(">q", micros)
+    return _pack_time(rounded(number[0] * 1_000_000, number[1], kind.length), False)
 
 
-def _as_uuid(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
+def _pack_time(micros: int, as_written: bool) -> bytes | None:
+    """24:00 only where it is written so: it is not to come of rounding."""
+    return struct.pack(">q", micros) if micros < MICROS_PER_DAY or as_written else None
+
+
+def _as_uuid(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
     if not isinstance(value, bytes):
         return None
     if storage is StorageClass.BLOB:
@@ -187,12 +213,14 @@ def _as_uuid(storage: StorageClass, value: Stored, kind: PgType, setting: Settin
     return bytes.fromhex((match[2] + match[4] + match[5]).replace(b"-", b"").decode()) if match else None
 
 
-def _as_bytes(storage: StorageClass, value: Stored, kind: PgType, setting: Setting) -> bytes | None:
+def _as_bytes(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _as_text(storage: StorageClass, value: Stored, kind: PgType) -> bytes | None:
+def _as_text(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
     text = value if isinstance(value, bytes) else repr(value).encode()
+    if storage is StorageClass.TEXT:
+        text = text_as_read(text, kind, reading)
     try:
         length = len(text.decode())
     except UnicodeDecodeError:
@@ -213,7 +241,7 @@ def _as_document(storage: StorageClass, value: Stored, kind: PgType) -> bytes | 
     return value if document is None and kind.name == "json" else document
 
 
-_RULES: dict[str, Callable[[StorageClass, Stored, PgType, Setting], bytes | None]] = {
+_RULES: dict[str, Callable[[StorageClass, Stored, PgType, Reading], bytes | None]] = {
     "smallint": _as_integer,
     "integer": _as_integer,
     "bigint": _as_integer,

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.model import PgType, StorageClass
+from etl.model import PLAIN_READING, PgType, Reading, StorageClass
 from etl.verify.cells import Cells
 from etl.verify.decimals import integers_as_numeric, reals_as_free_numeric, reals_as_numeric
 from etl.verify.documents import canonical_documents
-from etl.verify.equivalents import UTC_SETTING, Setting, expected_payload
+from etl.verify.equivalents import expected_payload
 from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, widths_of
+from etl.verify.null_cells import without_nulls
+from etl.verify.text_cells import untouched
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NULL_LENGTH, NO_EQUIVALENT = -1, -2
@@ -48,34 +50,35 @@ class VaryingField:
 Field = FixedField | VaryingField
 
 
-def expected_field(cells: Cells, kind: PgType, setting: Setting = UTC_SETTING) -> Field:
+def expected_field(cells: Cells, kind: PgType, reading: Reading = PLAIN_READING) -> Field:
     """The expected fields of one column, for json and jsonb with canonical documents as payloads."""
+    cells = without_nulls(cells, kind, reading)
     if kind.name in FIXED:
-        return _fixed_field(cells, kind, setting)
-    return _varying_field(cells, kind, setting)
+        return _fixed_field(cells, kind, reading)
+    return _varying_field(cells, kind, reading)
 
 
-def _fixed_field(cells: Cells, kind: PgType, setting: Setting) -> FixedField:
+def _fixed_field(cells: Cells, kind: PgType, reading: Reading) -> FixedField:
     dtype = FIXED[kind.name]
     parts = cells.dense()
     if len(parts) == 1 and parts[0].rows is None:
-        values, proven = _fixed_values(parts[0].storage, parts[0].array, kind, setting)
+        values, proven = _fixed_values(parts[0].storage, parts[0].array, kind, reading)
         lengths = None if proven is None else np.where(proven, dtype.itemsize, NO_EQUIVALENT).astype(np.int32)
         return FixedField(values, lengths)
     values = np.zeros(cells.row_count, dtype)
     lengths = np.full(cells.row_count, NULL_LENGTH, np.int32)
     for part in parts:
-        some, proven = _fixed_values(part.storage, part.array, kind, setting)
+        some, proven = _fixed_values(part.storage, part.array, kind, reading)
         rows = slice(None) if part.rows is None else part.rows
         values[rows] = some
         lengths[rows] = dtype.itemsize if proven is None else np.where(proven, dtype.itemsize, NO_EQUIVALENT)
     return FixedField(values, lengths)
 
 
-def _fixed_values(storage: StorageClass, array: pa.Array, kind: PgType, setting: Setting) -> Fixed:
+def _fixed_values(storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading) -> Fixed:
     """Wire values of one storage class's cells, and which have an equivalent (None: all have one)."""
     dtype = FIXED[kind.name]
-    rule = fixed_rule(storage, kind, setting)
+    rule = fixed_rule(storage, kind, reading)
     if rule is None:
         values, proven = np.zeros(len(array), dtype), np.zeros(len(array), np.bool_)
     else:
@@ -85,7 +88,7 @@ def _fixed_values(storage: StorageClass, array: pa.Array, kind: PgType, setting:
             return values, None
         proven = known.copy()
     odd = np.flatnonzero(~proven)
-    payloads, which = _by_value(storage, array.take(pa.array(odd)), kind, setting)
+    payloads, which = _by_value(storage, array.take(pa.array(odd)), kind, reading)
     good = np.array([payload is not None for payload in payloads], np.bool_)
     filler = bytes(dtype.itemsize)
     table = np.frombuffer(b"".join(filler if payload is None else payload for payload in payloads), dtype)
@@ -97,7 +100,7 @@ def _fixed_values(storage: StorageClass, array: pa.Array, kind: PgType, setting:
 
 
 def _by_value(
-    storage: StorageClass, array: pa.Array, kind: PgType, setting: Setting
+    storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading
 ) -> tuple[list[bytes | None], NDArray[np.int32]]:
     """The specification for each distinct value, and which of them each cell has."""
     if storage is StorageClass.REAL:  # by bits, or -0.0 and 0.0 would be one
@@ -106,20 +109,20 @@ def _by_value(
     distinct = encoded.dictionary
     if storage is StorageClass.REAL:
         distinct = pa.array(distinct.to_numpy(zero_copy_only=False).view(np.float64))
-    payloads = [expected_payload(storage, value, kind, setting) for value in distinct.to_pylist()]
+    payloads = [expected_payload(storage, value, kind, reading) for value in distinct.to_pylist()]
     return payloads, encoded.indices.to_numpy(zero_copy_only=False)
 
 
 # --- columns of varying width ----------------------------------------------------------------------------------------
 
 
-def _varying_field(cells: Cells, kind: PgType, setting: Setting) -> VaryingField:
+def _varying_field(cells: Cells, kind: PgType, reading: Reading) -> VaryingField:
     parts = cells.dense()
     if len(parts) == 1 and parts[0].rows is None:
-        payloads, proven = _varying_values(parts[0].storage, parts[0].array, kind, setting)
+        payloads, proven = _varying_values(parts[0].storage, parts[0].array, kind, reading)
         lengths = widths_of(payloads)
         return VaryingField(payloads, lengths if proven is None else np.where(proven, lengths, NO_EQUIVALENT))
-    found = [_varying_values(part.storage, part.array, kind, setting) for part in parts]
+    found = [_varying_values(part.storage, part.array, kind, reading) for part in parts]
     lengths = np.full(cells.row_count, NULL_LENGTH, np.int32)
     places = np.full(cells.row_count, -1, np.int64)
     start = 0
@@ -133,13 +136,13 @@ def _varying_field(cells: Cells, kind: PgType, setting: Setting) -> VaryingField
     return VaryingField(joined.take(pa.array(places, mask=places < 0)), lengths)
 
 
-def _varying_values(storage: StorageClass, array: pa.Array, kind: PgType, setting: Setting) -> Varying:
-    payloads, known = _varying_rule(storage, array, kind)
+def _varying_values(storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading) -> Varying:
+    payloads, known = _varying_rule(storage, array, kind, reading)
     if known is None or known.all():
         return payloads, None
     proven = known.copy()
     odd = np.flatnonzero(~proven)
-    values, which = _by_value(storage, array.take(pa.array(odd)), kind, setting)
+    values, which = _by_value(storage, array.take(pa.array(odd)), kind, reading)
     good = np.array([value is not None for value in values], np.bool_)
     proven[odd] = good[which]
     exact = pa.array([value or b"" for value in values], pa.binary()).take(pa.array(which))
@@ -147,7 +150,7 @@ def _varying_values(storage: StorageClass, array: pa.Array, kind: PgType, settin
     return merged, None if proven.all() else proven
 
 
-def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType) -> Varying:
+def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading) -> Varying:
     nothing = np.zeros(len(array), np.bool_)
     match storage, kind.name:
         case (StorageClass.INTEGER, "numeric"):
@@ -161,7 +164,8 @@ def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType) -> Varyi
         case (StorageClass.TEXT | StorageClass.BLOB, "bytea"):
             return array, None
         case (StorageClass.TEXT, name) if name in TEXT_TYPES and name != "char":
-            return array, None  # bad UTF-8, a NUL and too long a text cannot be in the target: the bytes differ
+            # where no flag acts: bad UTF-8, a NUL and too long a text cannot be in the target, so the bytes differ
+            return array, untouched(array, kind, reading)
         case (StorageClass.INTEGER, name) if name in TEXT_TYPES and name != "char":
             return array.cast(pa.string()).view(pa.binary()), None
         case _:

@@ -13,8 +13,8 @@ import asyncpg
 
 from etl.model import Difference, StorageClass, TablePlan
 from etl.verify.cells import SourceRows
-from etl.verify.equivalents import Setting
 from etl.verify.multiset import Finding
+from etl.verify.null_cells import reads_as_null
 from etl.verify.readings import quoted
 from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
 from etl.verify.source import SourceTableReader
@@ -29,10 +29,14 @@ NOTHING = "no equivalent"
 class _SourceRow:
     """One row of the source with what the target must hold for it."""
 
-    def __init__(self, rows: SourceRows, rowid: int | None, table: TablePlan, setting: Setting) -> None:
+    def __init__(self, rows: SourceRows, rowid: int | None, table: TablePlan) -> None:
         self.rowid = rowid
         self.values = [cells.at(0) for cells in rows.columns]
-        row = row_list(expect_rows(rows, table, setting).rows)[0]
+        self.nulls = [
+            reads_as_null(*stored, column.type, column.reading)
+            for stored, column in zip(self.values, table.columns, strict=True)
+        ]
+        row = row_list(expect_rows(rows, table).rows)[0]
         self.payloads = split_row(row)
 
 
@@ -42,14 +46,13 @@ async def describe_findings(
     target: asyncpg.Connection,
     query: str,
     table: TablePlan,
-    setting: Setting,
     in_thread: InThread,
 ) -> list[Difference]:
     """One difference for each column that differs, and one for each missing or extra row."""
     if not findings:
         return []
     positions = [finding.source for finding in findings if finding.source is not None]
-    ours: dict[int, _SourceRow] = await in_thread(_source_rows, reader, positions, table, setting)
+    ours: dict[int, _SourceRow] = await in_thread(_source_rows, reader, positions, table)
     wanted = [finding.target for finding in findings if finding.target is not None]
     theirs = await _target_rows(target, query, wanted, table)
     differences: list[Difference] = []
@@ -60,10 +63,8 @@ async def describe_findings(
     return differences
 
 
-def _source_rows(
-    reader: SourceTableReader, positions: Sequence[int], table: TablePlan, setting: Setting
-) -> dict[int, _SourceRow]:
-    return {rows.first: _SourceRow(rows, key, table, setting) for rows, key in reader.rows_at(positions)}
+def _source_rows(reader: SourceTableReader, positions: Sequence[int], table: TablePlan) -> dict[int, _SourceRow]:
+    return {rows.first: _SourceRow(rows, key, table) for rows, key in reader.rows_at(positions)}
 
 
 async def _target_rows(
@@ -96,7 +97,7 @@ def _describe(table: TablePlan, ours: _SourceRow | None, theirs: Payloads | None
     for place, column in enumerate(table.columns):
         expected, actual = ours.payloads[place], theirs[place]
         storage, value = ours.values[place]
-        impossible = expected is None and storage is not StorageClass.NULL
+        impossible = expected is None and not ours.nulls[place]
         if expected == actual and not impossible:
             continue
         found.append(

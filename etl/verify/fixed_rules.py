@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.model import PgType, StorageClass
-from etl.verify.equivalents import EXACT, UTC_SETTING, Setting
-from etl.verify.instants import date_days, epoch_micros, time_micros, timestamp_micros
+from etl.model import PgType, Reading, StorageClass
+from etl.verify.equivalents import EXACT
+from etl.verify.moment_rules import MOMENTS, moment_rule
 
 FIXED: dict[str, np.dtype[Any]] = {
     "smallint": np.dtype(">i2"),
@@ -38,9 +38,13 @@ Mask = NDArray[np.bool_]
 Fixed = tuple[NDArray[Any], Mask | None]  # one value a cell, and which are proven (None: all)
 
 
-def fixed_rule(storage: StorageClass, kind: PgType, setting: Setting) -> Callable[[pa.Array], Fixed] | None:
-    zoned = kind.name in ("timestamp", "timestamptz") and setting != UTC_SETTING
-    return None if zoned else _FIXED_RULES.get((storage, kind.name))
+def fixed_rule(storage: StorageClass, kind: PgType, reading: Reading) -> Callable[[pa.Array], Fixed] | None:
+    """The rule for cells of one storage class, or None where they are read cell by cell."""
+    if kind.name in MOMENTS:
+        return moment_rule(storage, kind, reading)
+    if kind.name == "boolean" and reading.how is not None:
+        return None
+    return _FIXED_RULES.get((storage, kind.name))
 
 
 def numbers_of(array: pa.Array) -> NDArray[Any]:
@@ -70,9 +74,9 @@ def _truth(array: pa.Array) -> Fixed:
 
 
 def _single(array: pa.Array) -> Fixed:
-    values = numbers_of(array).astype(np.float64)
+    values = numbers_of(array)
     with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
+        single = values.astype(np.float32)  # at once: by way of a double integers would be rounded twice
     return single, np.isfinite(single) | np.isinf(values)
 
 
@@ -135,19 +139,9 @@ def _number_rules(storage: StorageClass) -> dict[tuple[StorageClass, str], Calla
     return rules
 
 
-def _ofnumbers_of(rule: Callable[[NDArray[np.int64]], Fixed], array: pa.Array) -> Fixed:
-    return rule(numbers_of(array))
-
-
 _FIXED_RULES: dict[tuple[StorageClass, str], Callable[[pa.Array], Fixed]] = {
     **_number_rules(StorageClass.INTEGER),
     **_number_rules(StorageClass.REAL),
-    (StorageClass.INTEGER, "timestamp"): partial(_ofnumbers_of, epoch_micros),
-    (StorageClass.INTEGER, "timestamptz"): partial(_ofnumbers_of, epoch_micros),
-    (StorageClass.TEXT, "date"): date_days,
-    (StorageClass.TEXT, "time"): time_micros,
-    (StorageClass.TEXT, "timestamp"): timestamp_micros,
-    (StorageClass.TEXT, "timestamptz"): timestamp_micros,
     (StorageClass.TEXT, "uuid"): _hexadecimal,
     (StorageClass.BLOB, "uuid"): _sixteen_bytes,
 }

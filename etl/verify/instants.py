@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.verify.moments import EPOCH_WINDOWS, MICROS_1970_TO_2000, TIME, TIMESTAMP
+from etl.verify.moments import TIME, TIMESTAMP
 from etl.verify.wire import DAYS_BEFORE_2000, MICROS_PER_DAY
 
 Micros = NDArray[np.int64]
@@ -40,28 +40,26 @@ def timestamp_micros(texts: pa.Array) -> tuple[Micros, Mask]:
     return _by_length(texts, _timestamp_layout, _timestamp_group)
 
 
+def unzoned_micros(texts: pa.Array) -> tuple[Micros, Mask]:
+    """The same of texts without an offset: the wall clock as written."""
+    return _by_length(texts, _unzoned_layout, _timestamp_group)
+
+
+def zoned_micros(texts: pa.Array) -> tuple[Micros, Mask]:
+    """The same of texts with an offset: UTC."""
+    return _by_length(texts, _zoned_layout, _timestamp_group)
+
+
 def time_micros(texts: pa.Array) -> tuple[Micros, Mask]:
     """Microseconds since midnight of ``HH:MM[:SS[.f]]``."""
     return _by_length(texts, _time_layout, _time_group)
 
 
 def date_days(texts: pa.Array) -> tuple[Micros, Mask]:
-    """Days since 2000 of ISO dates and of timestamps at midnight without an offset."""
-    micros, proven = _by_length(texts, _unzoned_layout, _timestamp_group)
+    """Days since 2000 of ISO dates and of timestamps at midnight without an offset, to the microsecond."""
+    micros, proven = _by_length(texts, _exact_layout, _timestamp_group)
     proven &= micros % MICROS_PER_DAY == 0
     return micros // MICROS_PER_DAY, proven
-
-
-def epoch_micros(values: NDArray[np.int64]) -> tuple[Micros, Mask]:
-    """Microseconds since 2000 of whole seconds, milliseconds or microseconds since 1970, by their windows."""
-    micros = np.zeros(len(values), np.int64)
-    proven = np.zeros(len(values), np.bool_)
-    for low, high, unit in EPOCH_WINDOWS:
-        if unit >= 1:
-            inside = (values >= low) & (values <= high)
-            micros[inside] = values[inside] * int(unit) - MICROS_1970_TO_2000
-            proven |= inside
-    return micros, proven
 
 
 def _by_length(
@@ -114,6 +112,16 @@ def _timestamp_layout(text: bytes) -> Layout | None:
 def _unzoned_layout(text: bytes) -> Layout | None:
     layout = _timestamp_layout(text)
     return None if layout is None or layout.suffix else layout
+
+
+def _zoned_layout(text: bytes) -> Layout | None:
+    layout = _timestamp_layout(text)
+    return layout if layout is not None and layout.suffix else None
+
+
+def _exact_layout(text: bytes) -> Layout | None:
+    layout = _unzoned_layout(text)
+    return None if layout is None or layout.fraction_digits > 6 else layout
 
 
 def _time_layout(text: bytes) -> Layout | None:

@@ -1,15 +1,17 @@
-"""Moments of time as SQLite tells them: ISO texts, offsets, zones, numbers of an epoch.
+"""Moments of time as SQLite tells them: ISO texts, offsets, zones.
 
-Invariant: integers of microseconds throughout, rounded once and half to even; no library reads a date here.
+Invariant: integers throughout, rounded once and half to even; no library reads a date here.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
-from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
+from etl.model import PgType, Reading
 from etl.verify.wire import MICROS_PER_DAY, days_in_month, days_since_2000
 
 TIMESTAMP = re.compile(
@@ -19,55 +21,51 @@ TIMESTAMP = re.compile(
 )
 TIME = re.compile(rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?")
 
-# Disjoint windows of magnitude, and microseconds per unit; a number outside them all says no instant.
-EPOCH_WINDOWS = (
-    (10**8, 7_260_000_000, Fraction(10**6)),
-    (10**11, 7_260_000_000_000, Fraction(10**3)),
-    (10**14, 7_260_000_000_000_000, Fraction(1)),
-    (10**18, 7_260_000_000_000_000_000, Fraction(1, 1000)),
-)
-JULIAN_WINDOW = (2_400_000, 2_600_000)
-MICROS_1970_TO_2000 = 10_957 * MICROS_PER_DAY
+NANOS_PER_DAY = 1000 * MICROS_PER_DAY
 # 4713-11-24 BC (julian day 0) and the first instant of 294277 AD, in microseconds since 2000
 FIRST_TIMESTAMP, END_OF_TIMESTAMPS = -211_813_488_000_000_000, 9_223_371_331_200_000_000
 
 
-def shortest_decimal(value: int | float) -> Decimal:
-    """The shortest decimal that reads back as the same number: 1.5, not 1.50; 5, not 5.0."""
-    number = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-    if number.is_infinite() or number == 0:
-        return number if number else Decimal(0)
-    sign, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int):
-        return number
-    kept = len(digits)
-    while exponent < 0 and kept > 1 and digits[kept - 1] == 0:
-        kept, exponent = kept - 1, exponent + 1
-    return Decimal((sign, digits[:kept], exponent))
+class Written(NamedTuple):
+    """A date and a wall clock as a text has them."""
+
+    nanos: int  # since 2000-01-01 00:00 of the same wall clock
+    offset: int | None = None  # microseconds east of Greenwich, where the text tells
 
 
-def written_instant(value: bytes) -> int | None:
-    """Microseconds since 2000 of the date and wall clock as written, whatever offset follows."""
+def iso_written(value: bytes) -> Written | None:
+    """What an ISO 8601 text says, or None where it is none or its day does not exist."""
     match = TIMESTAMP.fullmatch(value)
     if match is None:
         return None
-    year, month, day = int(match[1]), int(match[2]), int(match[3])
+    days = day_number(int(match[1]), int(match[2]), int(match[3]))
+    clock = clock_nanos(match[4], match[5], match[6], match[7]) if match[4] else 0
+    if days is None or clock is None:
+        return None
+    offset = None if match[8] is None else offset_micros(match[8].strip())
+    if match[8] is not None and offset is None:
+        return None
+    return Written(days * NANOS_PER_DAY + clock, offset)
+
+
+def day_number(year: int, month: int, day: int) -> int | None:
+    """Days since 2000, or None for a day that no calendar shows."""
     if year == 0 or not 1 <= month <= 12 or not 1 <= day <= days_in_month(year, month):
         return None
-    clock = clock_micros(match[4], match[5], match[6], match[7]) if match[4] else 0
-    return None if clock is None else days_since_2000(year, month, day) * MICROS_PER_DAY + clock
+    return days_since_2000(year, month, day)
 
 
-def clock_micros(hour: bytes, minute: bytes, second: bytes | None, fraction: bytes | None) -> int | None:
-    """Microseconds since midnight; exactly 24:00:00 is the next midnight; 60 seconds are none."""
+def clock_nanos(hour: bytes, minute: bytes, second: bytes | None, fraction: bytes | None) -> int | None:
+    """Nanoseconds since midnight; exactly 24:00:00 is the next midnight; 60 seconds are none."""
     h, m, s = int(hour), int(minute), int(second or 0)
-    micros = round(Fraction(int(fraction or 0) * 10**6, 10 ** len(fraction or b"")))  # half to even
-    if h > 24 or m > 59 or s > 59 or (h == 24 and (m or s or int(fraction or 0))):
+    nanos = int((fraction or b"").ljust(9, b"0"))
+    if h > 24 or m > 59 or s > 59 or (h == 24 and (m or s or nanos)):
         return None
-    return ((h * 60 + m) * 60 + s) * 1_000_000 + micros
+    return ((h * 60 + m) * 60 + s) * 1_000_000_000 + nanos
 
 
 def offset_micros(suffix: bytes) -> int | None:
+    """``Z``, ``UTC``, ``±HH``, ``±HHMM`` or ``±HH:MM`` in microseconds."""
     if suffix in (b"Z", b"UTC"):
         return 0
     digits = suffix[1:].replace(b":", b"")
@@ -78,24 +76,64 @@ def offset_micros(suffix: bytes) -> int | None:
     return -micros if suffix.startswith(b"-") else micros
 
 
-def from_zone(micros: int, zone: tzinfo) -> int | None:
-    """UTC of a wall clock; None where the clock shows that time twice or never."""
+def rounded(numerator: int, denominator: int, decimals: int | None) -> int:
+    """``numerator / denominator`` microseconds, rounded half to even to so many decimals of a second."""
+    unit = grid_of(decimals)
+    steps, rest = divmod(numerator, denominator * unit)
+    twice = 2 * rest - denominator * unit
+    return (steps + (twice > 0 or (twice == 0 and steps & 1 == 1))) * unit
+
+
+def grid_of(decimals: int | None) -> int:
+    """The microseconds that a type with so many decimals tells apart; None has six."""
+    return 1 if decimals is None else int(10 ** max(6 - decimals, 0))
+
+
+def written_micros(written: Written, kind: PgType, reading: Reading) -> int | None:
+    """What a timestamp (the zone's wall clock) or a timestamptz (UTC) holds for it: microseconds since 2000."""
+    micros = rounded(written.nanos, 1000, kind.length)
+    zone = zone_of(reading.timezone)
+    if written.offset is not None:
+        utc = micros - written.offset
+        return utc if kind.name == "timestamptz" else to_zone(utc, zone)
+    return micros if kind.name == "timestamp" else from_zone(micros, zone, reading.ambiguous)
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    """The zone of an IANA name; `datetime.UTC` itself for UTC."""
+    return UTC if name in ("UTC", "Etc/UTC") else ZoneInfo(name)
+
+
+def from_zone(micros: int, zone: tzinfo, ambiguous: str | None = None) -> int | None:
+    """UTC of a wall clock.
+
+    Where the clock shows that time twice or never, the offsets before and after its change give two instants:
+    ``earliest`` and ``latest`` choose among them, without a choice there is none.
+    """
     if zone is UTC:
         return micros
     wall = _datetime(micros)
     if wall is None:
         return None
     first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
-    if first != second or first is None:
+    if first is None or second is None:
         return None
-    return micros - _duration_micros(first)
+    instants = (micros - _duration_micros(first), micros - _duration_micros(second))
+    if instants[0] == instants[1]:
+        return instants[0]
+    return {"earliest": min(instants), "latest": max(instants)}.get(ambiguous or "")
 
 
 def to_zone(micros: int, zone: tzinfo) -> int | None:
+    """The zone's wall clock at an instant."""
     if zone is UTC:
         return micros
     moment = _datetime(micros)
-    offset = None if moment is None else moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    try:
+        offset = None if moment is None else moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    except OverflowError:
+        return None
     return None if offset is None else micros + _duration_micros(offset)
 
 
@@ -108,16 +146,3 @@ def _datetime(micros: int) -> datetime | None:
 
 def _duration_micros(duration: timedelta) -> int:
     return (duration.days * 86_400 + duration.seconds) * 1_000_000 + duration.microseconds
-
-
-def epoch_instant(value: int | float) -> int | None:
-    """Microseconds since 2000 of a number, by the window that its magnitude lies in."""
-    number = Fraction(shortest_decimal(value)) if abs(value) != float("inf") else Fraction(0)
-    if value == 0:
-        return -MICROS_1970_TO_2000
-    if JULIAN_WINDOW[0] <= number < JULIAN_WINDOW[1]:
-        return round((number - Fraction(4_881_175, 2)) * MICROS_PER_DAY) - MICROS_1970_TO_2000
-    for low, high, unit in EPOCH_WINDOWS:
-        if low <= number <= high:
-            return round(number * unit) - MICROS_1970_TO_2000
-    return None

@@ -51,6 +51,7 @@ def quoted(name: str) -> str:
 def guess_reading(column: ColumnPlan, classes: tuple[str, ...]) -> Reading:
     """How to read a column whose first rows hold these classes; only a guess, every batch proves it."""
     textual = column.type.name in TEXT_TYPES or column.type.name in DOCUMENT_TYPES
+    textual |= column.type.name == "boolean" and column.reading.how is not None  # words: 1 is one, 1.0 is none
     mixed = column.source.affinity is not Affinity.REAL and not textual
     match classes:
         case ():

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
-from etl.verify.equivalents import UTC_SETTING, Setting
 from etl.verify.expected import Field, FixedField, expected_field, is_document
 
 CHECKSUM_MODULUS = 1 << 128
@@ -58,14 +57,14 @@ class ExpectedRows:
         return exact + sum(int(column.lengths.clip(0).sum()) // 6 + len(self.rows) for column in self.documents)
 
 
-def expect_rows(source: SourceRows, table: TablePlan, setting: Setting = UTC_SETTING) -> ExpectedRows:
+def expect_rows(source: SourceRows, table: TablePlan) -> ExpectedRows:
     """Build the canonical rows of a batch; with documents, also where these stand in them."""
     joined = _Join(source.row_count)
     joined.add_count(len(table.columns))
     documents: list[Documents] = []
     gaps = [np.full(source.row_count, _COUNT.size, np.int32)]
     for cells, column in zip(source.columns, table.columns, strict=True):
-        field = expected_field(cells, column.type, setting)
+        field = expected_field(cells, column.type, column.reading)
         joined.add_field(field)
         if is_document(column.type):
             documents.append(_documents(field, cells.texts()))

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from etl.model import StorageClass, Verdict
+from etl.model import Reading, StorageClass, Verdict
 from tests.verifying import Specimen, connected, found, verify
 
 SPECIMEN = Specimen(
@@ -203,7 +203,10 @@ async def test_the_target_is_left_as_it_was(source: Path, target: asyncpg.Connec
 async def test_naive_times_are_read_in_the_zone_of_the_run(database_dsn: str, tmp_path: Path) -> None:
     """A wall clock in Berlin is another instant in winter than in summer; one that stands twice is none."""
     zoned = Specimen(
-        "z", (("n", "integer", "bigint"), ("at", "text", "timestamptz"), ("wall", "text", "timestamp")), ("n",)
+        "z",
+        (("n", "integer", "bigint"), ("at", "text", "timestamptz"), ("wall", "text", "timestamp")),
+        ("n",),
+        readings=dict.fromkeys(("at", "wall"), Reading(timezone="Europe/Berlin")),
     )
     rows = [
         (1, "2024-01-15 12:00", "2024-01-15T11:00:00Z"),
@@ -222,6 +225,6 @@ async def test_naive_times_are_read_in_the_zone_of_the_run(database_dsn: str, tm
                 ("4", "2024-10-27 00:30Z", None),
             ],
         )
-        verified = await verify(path, target, zoned.plan, timezone="Europe/Berlin")
+        verified = await verify(path, target, zoned.plan)
     (difference,) = verified.differences
     assert (difference.key, difference.column, difference.expected) == ("n=4", "at", "no equivalent")

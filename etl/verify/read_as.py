@@ -1,0 +1,26 @@
+"""Whether a reading has a meaning for a type, before any row is read.
+
+Invariant: a reading that verification does not know is an error, and never a difference in every row.
+"""
+
+from __future__ import annotations
+
+from etl.model import PgType, Reading
+from etl.verify.null_cells import DATED_TYPES
+from etl.verify.number_moments import EPOCHS
+from etl.verify.written_formats import format_of
+
+
+def is_known(reading: Reading, kind: PgType) -> bool:
+    """Whether `equivalents` has a rule for the column's ``how``."""
+    how = reading.how
+    if how is None:
+        return True
+    if kind.name == "boolean":
+        return "/" in how
+    if kind.name == "time" and how == "seconds":
+        return True
+    if kind.name in DATED_TYPES and how in EPOCHS:
+        return True
+    form = format_of(how) if kind.name in DATED_TYPES or kind.name == "time" else None
+    return form is not None and form.is_complete and form.has_date == (kind.name != "time")
