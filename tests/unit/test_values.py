@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from etl.errors import PlanError
-from etl.model import PgType, StorageClass
+from etl.model import PgType, Reading, StorageClass
 from etl.transform.rows.dates import read_moment
 from etl.transform.rows.gregorian import civil_from_days, days_from_civil
 from etl.transform.rows.values import Converted, Refused, convert_value
@@ -269,3 +269,88 @@ def test_a_moment_keeps_what_the_text_said() -> None:
     assert moment is not None
     assert (moment.micros, moment.rounded, moment.offset_minutes) == (123_457, True, -330)
     assert read_moment(b"2024-01-01T00:00") != read_moment(b"2024-01-01")
+
+
+ZONED = [
+    ("9999-12-31 23:59:59.999999", "timestamptz", None, 253402297199999999, "naive-in-zone"),
+    ("0001-01-01 00:00:00", "timestamptz", None, -62135596800_000000 - 3208_000000, "naive-in-zone"),  # 0:53:28 east
+    (
+        "2024-03-31 02:30",
+        "timestamptz",
+        "earliest",
+        1711845000_000000,
+        "ambiguous-earliest",
+    ),  # as summer time: 00:30 UTC
+    ("2024-03-31 02:30", "timestamptz", "latest", 1711848600_000000, "ambiguous-latest"),
+    ("2024-10-27 02:30", "timestamptz", "earliest", 1729989000_000000, "ambiguous-earliest"),
+    ("2024-10-27 02:30", "timestamptz", "latest", 1729992600_000000, "ambiguous-latest"),
+    ("2024-10-27 03:30", "timestamptz", "latest", 1729996200_000000, "naive-in-zone"),
+    ("2024-07-01", "timestamptz", None, 1719784800_000000, "date-to-timestamp"),
+    ("2024-07-01T10:00:00Z", "timestamp", None, 1719835200_000000, "offset-applied"),
+    ("2024-07-01 10:00:00", "timestamp", None, 1719828000_000000, None),
+]
+
+
+@pytest.mark.parametrize(("value", "target", "ambiguous", "expected", "rule"), ZONED)
+def test_local_times_are_those_of_the_zone(
+    value: str, target: str, ambiguous: str | None, expected: int, rule: str | None
+) -> None:
+    """In Berlin, to both ends of the calendar and through both changes of its clocks."""
+    reading = Reading(timezone="Europe/Berlin", ambiguous=ambiguous)
+    assert convert_value(value.encode(), TEXT, PgType(target), reading) == Converted(expected, rule)
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "how", "reason"),
+    [
+        ("2024-03-31 02:30", "timestamptz", None, "does not exist in Europe/Berlin"),
+        ("2024-10-27 02:30", "timestamptz", None, "exists twice in Europe/Berlin"),
+        ("27.10.2024 02:30", "timestamptz", "%d.%m.%Y %H:%M", "exists twice in Europe/Berlin"),
+        ("9999-12-31T23:30:00Z", "timestamp", None, "is outside the years 1 to 9999, in which Europe/Berlin is known"),
+        (1_700_000_000, "date", "epoch-s", "has a time, which date cannot hold"),
+        (1 << 50, "timestamp", "epoch-s", "is out of range for timestamp as epoch-s"),
+        (86_400, "time", "seconds", "is out of range for time as seconds"),
+        ("29.2.2023", "date", "%d.%m.%Y", "is not date"),
+        ("2024-02-29", "date", "%d.%m.%Y", "is not date"),
+        ("true", "boolean", "J/N", "is neither word of boolean:J/N"),
+    ],
+)
+def test_what_a_reading_does_not_cover_is_refused(value: int | str, target: str, how: str | None, reason: str) -> None:
+    """With the reason on one line, and never taken for something else."""
+    raw, storage = (value.encode(), TEXT) if isinstance(value, str) else (value, INTEGER)
+    outcome = convert_value(raw, storage, PgType(target), Reading(how=how, timezone="Europe/Berlin"))
+    assert isinstance(outcome, Refused)
+    assert reason in outcome.reason
+    assert "twice" not in reason or "--ambiguous earliest" in outcome.hint
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "hint"),
+    [
+        (1_700_000_000, "timestamp", "--cast {column}=timestamp:epoch-s"),
+        (1_700_000_000_000, "timestamptz", "--cast {column}=timestamptz:epoch-ms"),
+        (638_396_640_000_000_000, "timestamp", "--cast {column}=timestamp:epoch-ticks"),
+        (13_350_000_000_000_000, "timestamp", "--cast {column}=timestamp:epoch-webkit"),
+        (2460310.5, "timestamp", "--cast {column}=timestamp:julian"),
+        (20240131, "date", "--cast {column}=date:%Y%m%d"),
+        (0, "date", "--zero-dates null"),
+        ("0000-00-00", "date", "--zero-dates null"),
+        ("31.12.2024", "date", "--cast {column}=date:%d.%m.%Y"),
+        ("12/31/2024 10:00", "timestamp", "--cast '{column}=timestamp:%m/%d/%Y %H:%M'"),
+        ("", "date", "--empty-as-null"),
+        ("", "bigint", "--empty-as-null"),
+        ("", "numeric", "--empty-as-null"),
+        ("", "uuid", "--empty-as-null"),
+        ("", "jsonb", "--empty-as-null"),
+        ("J", "boolean", "--cast {column}=boolean:J/N"),
+        (3600, "time", "--cast {column}=time:seconds"),
+        (1.5, "interval", "--cast {column}=interval:us"),
+        ("a\0b", "text", "--nul strip"),
+        ("too long", PgType("varchar", length=3), "--truncate"),
+    ],
+)
+def test_a_hint_names_the_flag_that_solves_it(value: int | float | str, target: str | PgType, hint: str) -> None:
+    """Before the type that would hold the value as it is."""
+    outcome = convert(value, target)
+    assert isinstance(outcome, Refused)
+    assert outcome.hint.startswith(hint)

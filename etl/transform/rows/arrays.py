@@ -96,7 +96,7 @@ def range_from_text(value: bytes, target: PgType, reading: Reading, convert: Con
         return Converted("empty")
     match = _RANGE.fullmatch(value)
     if match is None:
-        return refuse(value, StorageClass.TEXT, target, flag=None if value else "--empty-as-null")
+        return refuse(value, StorageClass.TEXT, target)
     bounds: list[Any] = []
     for quoted, bare in ((match[2], match[3]), (match[4], match[5])):
         if quoted is None and not bare:

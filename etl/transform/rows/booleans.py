@@ -34,8 +34,6 @@ def boolean_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome
     word = value.lower()
     if word in TRUE_WORDS or word in FALSE_WORDS:
         return Converted(word in TRUE_WORDS, "text-to-boolean")
-    if not value:
-        return refuse(value, StorageClass.TEXT, target, flag="--empty-as-null")
     named = "--cast {column}=boolean:J/N with its words for true and false"
     return refuse(value, StorageClass.TEXT, target, flag=named)
 

@@ -256,8 +256,6 @@ def _cast(type_name: str, reading: Reading) -> str:
 
 def _refuse_number(value: int | float | bytes, storage: StorageClass, target: PgType) -> Outcome:
     how = likely_how(value, storage, target)
-    if value == b"":
-        return refuse(value, storage, target, flag="--empty-as-null")
     return refuse(value, storage, target, cast=how and f"{target}:{how}")
 
 

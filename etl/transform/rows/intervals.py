@@ -69,8 +69,6 @@ def _micros(seconds: int, fraction: bytes | None, decimals: int) -> tuple[int, b
 
 def _from_number(value: int | float | bytes, storage: StorageClass, target: PgType, reading: Reading) -> Outcome:
     ratio = exact_ratio(value, storage)
-    if value == b"":
-        return refuse(value, storage, target, flag="--empty-as-null")
     if ratio is None or reading.how is None:
         hint = None if ratio is None else "interval:us (microseconds) or interval:seconds"
         return refuse(value, storage, target, flag=None if hint is None else f"--cast {{column}}={hint}")
@@ -98,7 +96,7 @@ def timetz_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome:
     match = _TIMETZ.fullmatch(value)
     time = match and clock(match[1], match[2], match[3], match[4], decimals_of(target))
     if match is None or not time or time[0] >= DAY_US:
-        return refuse(value, StorageClass.TEXT, target, flag=None if value else "--empty-as-null")
+        return refuse(value, StorageClass.TEXT, target)
     offset = offset_minutes(match[5])
     if offset == NO_OFFSET:
         return refuse(value, StorageClass.TEXT, target)

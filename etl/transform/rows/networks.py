@@ -29,7 +29,7 @@ def inet_from_text(value: bytes, target: PgType) -> Outcome:
     """Exact for an IPv4 or IPv6 address, with ``/bits`` or without; for cidr no bit right of the mask is set."""
     text = value.decode("ascii", "replace")
     if _ADDRESS.fullmatch(value) is None:
-        return refuse(value, StorageClass.TEXT, target, flag=None if value else "--empty-as-null")
+        return refuse(value, StorageClass.TEXT, target)
     try:
         interface = ipaddress.ip_interface(text)
         if target.name == "cidr" and interface.ip != interface.network.network_address:
@@ -43,6 +43,6 @@ def inet_from_text(value: bytes, target: PgType) -> Outcome:
 def macaddr_from_text(value: bytes, target: PgType) -> Outcome:
     """Exact for six or eight bytes in one of the usual spellings; written with colons in lower case."""
     if _HARDWARE[target.name].fullmatch(value) is None:
-        return refuse(value, StorageClass.TEXT, target, flag=None if value else "--empty-as-null")
+        return refuse(value, StorageClass.TEXT, target)
     digits = re.sub(rb"[^0-9A-Fa-f]", b"", value).decode().lower()
     return Converted(":".join(digits[place : place + 2] for place in range(0, len(digits), 2)))

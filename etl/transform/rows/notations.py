@@ -80,5 +80,5 @@ def label_from_text(value: bytes, target: PgType) -> Outcome:
     if label in target.labels:
         return Converted(label)
     shown = ", ".join(target.labels[:_SHOWN_LABELS]) + (", …" if len(target.labels) > _SHOWN_LABELS else "")
-    flag = f"alter type {target} add value …" if value else "--empty-as-null"
-    return refuse(value, StorageClass.TEXT, target, f"is no label of {target} ({shown})", flag=flag)
+    problem, flag = f"is no label of {target} ({shown})", f"alter type {target} add value …"
+    return refuse(value, StorageClass.TEXT, target, problem, flag=flag)

@@ -68,5 +68,7 @@ def refuse(
     holds every value of the storage class.
     """
     rendered = render_source(value, storage)
+    if value == b"" and storage is StorageClass.TEXT:
+        flag = "--empty-as-null"
     advice = [*([flag] if flag else []), cast_hint(cast or _HOLDER[storage]), "correct the row in SQLite"]
     return Refused(f"{rendered} {problem or f'is not {target}'}", ", or ".join(advice))

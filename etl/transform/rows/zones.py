@@ -10,13 +10,9 @@ from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from etl.transform.rows.gregorian import DAY_US
-
 UTC_NAME = "UTC"
-UNKNOWN_YEAR = "is outside the years in which {} is known"
+UNKNOWN_YEAR = "is outside the years 1 to 9999, in which {} is known"
 _EPOCH = datetime(1970, 1, 1)
-# `datetime` covers these years; two days less at either end, so that no offset leads out of them
-_FIRST, _LAST = -719_160 * DAY_US, 2_932_895 * DAY_US
 
 
 class Instant(NamedTuple):
@@ -34,9 +30,10 @@ def to_utc(local: int, zone: str, ambiguous: str | None) -> Instant | str:
     """
     if zone == UTC_NAME:
         return Instant(local)
-    if not _FIRST <= local <= _LAST:
+    try:
+        wall = _EPOCH + timedelta(microseconds=local)
+    except OverflowError:
         return UNKNOWN_YEAR.format(zone)
-    wall = _EPOCH + timedelta(microseconds=local)
     before, after = (local - _offset(wall.replace(tzinfo=_zone(zone), fold=fold)) for fold in (0, 1))
     if before == after:
         return Instant(before)
@@ -48,13 +45,14 @@ def to_utc(local: int, zone: str, ambiguous: str | None) -> Instant | str:
 
 
 def to_local(instant: int, zone: str) -> int | None:
-    """What clocks in the zone show at an instant; None outside the years in which the zone is known."""
+    """What clocks in the zone show at an instant; None outside the years 1 to 9999, here and in UTC."""
     if zone == UTC_NAME:
         return instant
-    if not _FIRST <= instant <= _LAST:
+    try:
+        moment = (_EPOCH + timedelta(microseconds=instant)).replace(tzinfo=UTC)
+        return instant + _offset(moment.astimezone(_zone(zone)))
+    except OverflowError:
         return None
-    moment = (_EPOCH + timedelta(microseconds=instant)).replace(tzinfo=UTC)
-    return instant + _offset(moment.astimezone(_zone(zone)))
 
 
 @cache
