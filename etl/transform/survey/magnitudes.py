@@ -21,6 +21,7 @@ Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 MANY_DECIMALS = 9  # so many, or more: counting on would tell nobody anything
 ZERO, NO_WINDOW = "zero", "none"
 _UNIQUE_DECIMALS = 1e15  # below it, a decimal of 15 digits that reads back as the double is its shortest
+_ALL_WHOLE = 2.0**53  # from here on a double has no fraction
 _NOISE_DIGITS = 15  # a decimal of 15 digits survives a double: what differs behind them is noise
 
 
@@ -42,8 +43,7 @@ class Magnitudes:
         finite = reals[np.isfinite(reals)]
         if not finite.size:
             return
-        largest = float(np.abs(finite).max())
-        self.before = max(self.before, len(f"{Decimal(repr(largest)):f}".partition(".")[0]))
+        self.before = max(self.before, _whole_digits(repr(float(np.abs(finite).max()))))
         self._add_decimals(finite)
 
     def _add_decimals(self, reals: Doubles) -> None:
@@ -52,6 +52,8 @@ class Magnitudes:
         odd = reals if scale is None else reals[~_has_decimals(reals, scale)]
         if scale is not None and odd.size:
             self.losses += sum(_loses(value, scale) for value in odd.tolist())
+            rounded = f"{float(np.abs(odd).max()):.{_NOISE_DIGITS}g}"  # 99.99999999999999 becomes 100
+            self.before = max(self.before, _whole_digits(rounded))
         left = reals[~_has_decimals(reals, self.after)]
         while left.size and self.after < MANY_DECIMALS:
             self.after += 1
@@ -70,6 +72,10 @@ class Magnitudes:
             self.losses += self.target.precision is not None and len(fraction.rstrip(b"0")) > scale
 
 
+def _whole_digits(number: str) -> int:
+    return len(f"{Decimal(number):f}".partition(".")[0].lstrip("0"))
+
+
 def _has_decimals(values: Doubles, scale: int) -> npt.NDArray[np.bool_]:
     """Which values have at most ``scale`` decimals, as far as floating point can tell."""
     if scale > 22:
@@ -78,6 +84,7 @@ def _has_decimals(values: Doubles, scale: int) -> npt.NDArray[np.bool_]:
     with np.errstate(all="ignore"):
         units = np.rint(values * factor)
         known: npt.NDArray[np.bool_] = (units / factor == values) & (np.abs(units) < _UNIQUE_DECIMALS)
+        known |= np.abs(values) >= _ALL_WHOLE
     return known
 
 
