@@ -35,6 +35,7 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
             continue
         differences += _compare_columns(table, catalog)
         differences += _compare_keys(table, catalog)
+        differences += await _compare_checks(target, table, schema, catalog)
         differences += _compare_indexes(table, catalog)
         differences += _compare_foreign_keys(table, catalog)
         differences += await _find_orphans(target, table, schema, catalog)
@@ -73,10 +74,36 @@ def _compare_keys(table: TablePlan, catalog: Catalog) -> Iterator[Difference]:
         actual = _columns(keys[0].columns) if keys else "nothing"
         if actual != _columns(table.primary_key):
             yield _object(table, name, f"primary key {_columns(table.primary_key)}", actual)
+
+
+async def _compare_checks(
+    target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
+) -> list[Difference]:
+    """Each planned CHECK; one that is missing is no difference where the rows contradict it.
+
+    SQLite can be told to ignore its CHECKs, and PostgreSQL cannot hold one that its rows do not keep.
+    """
+    differences = []
     for check in table.checks:
+        constraints = catalog.constraints.get(table.name, ())
         found = next((one for one in constraints if one.kind == "c" and one.name == check.name), None)
-        if found is None or not found.whole:
-            yield _object(table, check.name, "a check of all rows", _state(found))
+        if found is not None and found.whole:
+            continue
+        if found is None and await _is_contradicted(target, table, schema, check.condition):
+            continue
+        differences.append(_object(table, check.name, "a check of all rows", _state(found)))
+    return differences
+
+
+async def _is_contradicted(target: asyncpg.Connection, table: TablePlan, schema: str, condition: str) -> bool:
+    """Whether a row of the target makes the condition false; not where the server cannot tell."""
+    rows = f"only {quoted(schema)}.{quoted(table.name)}"
+    try:
+        async with target.transaction():  # inside a running one a savepoint
+            contradicted: bool = await target.fetchval(f"select exists (select from {rows} where not ({condition}))")
+    except asyncpg.PostgresError:
+        return False
+    return contradicted
 
 
 def _compare_indexes(table: TablePlan, catalog: Catalog) -> Iterator[Difference]:

@@ -155,6 +155,24 @@ async def test_a_damaged_object_is_named(damage: str, target: asyncpg.Connection
     assert [(one.kind, one.key) for one in differences] == [("object", name)]
 
 
+async def test_a_check_that_the_rows_contradict_need_not_be_there(target: asyncpg.Connection) -> None:
+    """SQLite can be told to ignore a CHECK; then migrate leaves it out, and so does a later verification."""
+    await target.execute("alter table child drop constraint amount_is_positive; update child set amount = -1")
+    assert await compare_objects(target, PLAN, "public") == ()
+    async with target.transaction():
+        assert await compare_objects(target, PLAN, "public") == ()
+
+
+async def test_a_missing_check_that_the_server_cannot_try_is_told(target: asyncpg.Connection) -> None:
+    """An error of the server is no proof, and it leaves the connection usable."""
+    await target.execute("alter table child drop constraint amount_is_positive")
+    odd = replace(CHILD, checks=(CheckPlan("amount_is_positive", '"amount" > no_such_function()'),))
+    async with target.transaction():
+        (difference,) = await compare_objects(target, Plan("public", (PARENT, odd)), "public")
+        assert await target.fetchval("select 1") == 1
+    assert (difference.key, difference.actual) == ("amount_is_positive", "nothing")
+
+
 async def test_an_orphan_is_told_with_its_key(target: asyncpg.Connection) -> None:
     """The row without its parent can be looked up."""
     await target.execute("set session_replication_role = replica; update child set parent_id = 99 where id = 7")
