@@ -31,7 +31,7 @@ _OFFSET = rb"(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 _MOMENT = re.compile(rb"%s(?:[T ]%s%s)?" % (_DATE, _TIME, _OFFSET))
 _TIME_ONLY = re.compile(_TIME)
 _FRACTION_ZEROS = re.compile(rb"\.0+(?![0-9])")
-_ZERO_DATE = re.compile(rb"0000-00-00(?:[T ]00:00(?::00(?:\.0{1,9})?)?)?")
+_ZERO_DATE = re.compile(rb"0000-00-00(?: 00:00(?::00(?:\.0{1,9})?)?)?")
 _LIKELY_FORMAT = re.compile(rb"[0-9]{1,2}([./-])[0-9]{1,2}[./-]([0-9]{4})(?: [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
 ZERO_DATES, AMBIGUOUS = "--zero-dates null", "--ambiguous earliest (or latest)"
