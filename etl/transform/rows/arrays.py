@@ -25,6 +25,7 @@ RANGES = {
 }
 Convert = Callable[[SourceValue, StorageClass, PgType, Reading], Outcome]
 
+_WIDEST_EXPONENT = 1_000  # of a JSON number that is written out; with a wider one it is no plain decimal
 _BOUND = rb'(?:"([^"\\]*)"|([^",\\()\[\]]*))'
 _RANGE = re.compile(rb"([\[(])%s,%s([\])])" % (_BOUND, _BOUND))
 
@@ -80,13 +81,17 @@ def _element(item: Any, element: PgType, reading: Reading, convert: Convert) -> 
 
 
 def _stored(item: str, element: PgType) -> tuple[SourceValue, StorageClass]:
-    """A JSON scalar as SQLite would store it; a number of many digits stays a text of them for a numeric."""
+    """A JSON scalar as SQLite would store it; for texts and numerics a number keeps its digits, as a text of them."""
     if not isinstance(item, _Number):
         return item.encode(), StorageClass.TEXT
     if len(item) < 20 and item.lstrip("-").isdigit() and -(2**63) <= int(item) < 2**63:
         return int(item), StorageClass.INTEGER
-    if element.name == "numeric" and "e" not in item.lower():
+    if element.name in ("text", "varchar", "char", "citext"):
         return item.encode(), StorageClass.TEXT
+    if element.name == "numeric":
+        number = Decimal(item)
+        plain = "e" not in item.lower() or abs(number.adjusted()) > _WIDEST_EXPONENT
+        return (item if plain else format(number, "f")).encode(), StorageClass.TEXT
     return float(item), StorageClass.REAL
 
 

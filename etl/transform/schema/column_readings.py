@@ -18,8 +18,8 @@ from etl.transform.rows.values import CHARACTER_TYPES
 from etl.transform.rows.zones import UTC_NAME
 
 DATED_TYPES = frozenset({"date", "timestamp", "timestamptz"})
-# The types whose elements are read as dates too, and times of day whose offset is missing.
-ZONED_TYPES = frozenset({"timetz", "tsrange", "tstzrange", "daterange", "timestamp[]", "timestamptz[]"})
+# Ranges of dates, and times of day whose offset may be missing.
+ZONED_TYPES = frozenset({"timetz", "tsrange", "tstzrange", "daterange"})
 FORMATTED_TYPES = DATED_TYPES | {"time"}
 READINGS = {
     **dict.fromkeys(DATED_TYPES, tuple(EPOCHS)),
@@ -81,15 +81,19 @@ def check_timezone(name: str) -> str:
 def reading_of(target: PgType, how: str | None, options: Options) -> Reading:
     """The reading of a column of this type; flags that mean nothing to its kind are left out.
 
-    A kind is dates and timestamps, or texts: a survey may widen a type within its kind, and the flags stay.
+    A kind is dates and timestamps, or texts: a survey may widen a type within its kind, and the flags stay. Arrays
+    and domains are read as what is under them.
     """
+    array = target.name.endswith("[]")
+    while target.base is not None:
+        target = target.base
     dated, character = target.name in DATED_TYPES, target.name in CHARACTER_TYPES
     return Reading(
         how=how,
         timezone=check_timezone(options.timezone) if dated or target.name in ZONED_TYPES else UTC_NAME,
         ambiguous=options.ambiguous if dated else None,
         zero_dates_as_null=dated and options.zero_dates == "null",
-        empty_as_null=options.empty_as_null and not character,
+        empty_as_null=options.empty_as_null and (array or not character),
         strip_nul=character and options.nul == "strip",
         encoding=options.encoding if character else None,
         truncate=character and options.truncate,

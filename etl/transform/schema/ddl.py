@@ -42,6 +42,7 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
+from etl.transform.rows.arrow_types import TEXT_COPIED
 from etl.transform.schema.names import quote
 
 __all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "quote"]
@@ -70,7 +71,7 @@ TYPES: Mapping[str, Factory] = {
     "bytea": lambda _, __: LargeBinary(),
 }
 # rendered as they are spelled: SQLAlchemy has nothing to add to them
-AS_SPELLED = frozenset({"interval", "timetz", "inet", "cidr", "macaddr", "macaddr8", "money", "bit", "varbit", "xml"})
+AS_SPELLED = TEXT_COPIED | {"xml"}
 
 
 class Spelled(UserDefinedType[Any]):

@@ -87,6 +87,8 @@ class _Column:
         name = self._plan.type.name
         if (name not in TEMPORAL and name not in INTEGERS) or trial.array.null_count == len(trial.array):
             return
+        if pa.types.is_string(trial.array.type):  # a type that travels as text
+            return
         low, high = _extremes(trial.array)
         self._span = (low, high) if self._span is None else (min(self._span[0], low), max(self._span[1], high))
 
