@@ -142,8 +142,20 @@ def test_intervals_do_not_depend_on_the_style_of_the_session(database_dsn: str, 
         *((text, "varbit(2)") for text in ("101", "x")),
         *(
             (text, "integer[]")
-            for text in ("", "{1,2}", "[1", "[1.5]", "[[1]]", '[{"a":1}]', "[true]", "[NaN]", "[3000000000]")
+            for text in (
+                "",
+                "{1,2}",
+                "[1",
+                "[1.5]",
+                "[[1]]",
+                "[1e99999999999999999999]",
+                '[{"a":1}]',
+                "[true]",
+                "[NaN]",
+                "[3000000000]",
+            )
         ),
+        *((text, "numeric[]") for text in ("[1e99999999999999999999]", "[1e2000]", "[1e-2000]")),
         *((text, "text[]") for text in ('["a\\u0000"]', '["\\ud800"]', '"a"', "1", "[" * 5000 + "]" * 5000)),
         *((text, "int4range") for text in ("", "[5,1]", "[1]", "1,5", "[a,b]", "(1,2,3)")),
         *((text, "xml") for text in ("<a>", "a & b", "<a></b>", "<a/>\0", "")[:-1]),

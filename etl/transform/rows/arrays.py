@@ -69,7 +69,7 @@ def _element(item: Any, element: PgType, reading: Reading, convert: Convert) -> 
         return None
     try:
         source, storage = _stored(item, element)
-    except (UnicodeEncodeError, OverflowError):  # a lone surrogate
+    except (UnicodeEncodeError, ArithmeticError):  # a lone surrogate; an exponent that nobody can hold
         return None
     outcome = convert(source, storage, element, reading)
     if isinstance(outcome, Refused):
