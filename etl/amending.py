@@ -19,7 +19,7 @@ from etl.extract.snapshot import open_snapshot
 from etl.inspection import make_plan
 from etl.load.address import parse_address
 from etl.load.connect import guarded, named_errors
-from etl.load.copy import append_slice
+from etl.load.copy import append_slices
 from etl.load.encode import TableEncoder
 from etl.load.session import open_session
 from etl.model import LoadedTable, Plan, Slice, TablePlan
@@ -62,11 +62,8 @@ async def append_all(connection: asyncpg.Connection, schema: str, chosen: dict[P
     with named_errors("the rejected rows"):
         async with connection.transaction():
             for file, table in chosen.items():
-                started, rows, size = time.perf_counter(), 0, 0
-                async for piece in slices_of(file, table):
-                    await append_slice(connection, schema, table, piece)
-                    rows += piece.row_count
-                    size += sum(map(len, piece.chunks))
+                started = time.perf_counter()
+                rows, size = await append_slices(connection, schema, table, slices_of(file, table))
                 loaded.append(LoadedTable(table.source.name, rows, size, size, time.perf_counter() - started))
     return loaded
 

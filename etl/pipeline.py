@@ -4,7 +4,7 @@
     snapshot ──┐     plan ──┐            staging schema ──┐        both sides again
     pages ─────┴──►  coerce ┴──► encode ─► COPY … FREEZE ─┴─ keys ──► compare ──► publish
 
-One table is one expression over async generators: ``copy(encode(ahead(coerce(ahead(read)))))``. This is the only
+One table is one expression over async generators: ``copy(ahead(encode(ahead(coerce(ahead(read))))))``. This is the only
 module that knows all four stages; ``inspection.py`` is what goes before: plan, survey, decisions.
 
 Invariant: outside the staging schema nothing changes before verification has passed, and then in one transaction.
@@ -65,6 +65,7 @@ from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
+SLICES_AHEAD = 1  # so that the server never waits for the encoder
 LOAD_ATTEMPTS = 8  # about 20 seconds: a server that restarts is back by then
 
 
@@ -222,7 +223,8 @@ def slices_of(
     log: CoercionLog | None = None,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
-    return encode(ahead(coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log), PAGES_AHEAD), table)
+    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log)
+    return ahead(encode(ahead(coerced, PAGES_AHEAD), table), SLICES_AHEAD)
 
 
 async def coerce(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import asyncpg
@@ -145,14 +145,17 @@ async def cancel_work(connection: asyncpg.Connection, task: asyncio.Task[Any]) -
 
 
 @contextlib.contextmanager
-def named_errors(where: str) -> Iterator[None]:
-    """Turn the errors of the driver and of the network into ours, with ``where`` in front."""
+def named_errors(where: str, place: Callable[[asyncpg.PostgresError], str] | None = None) -> Iterator[None]:
+    """Turn the errors of the driver and of the network into ours, with ``where`` in front.
+
+    ``place`` tells more of where a server's error lies.
+    """
     try:
         yield
     except EtlError:
         raise
     except asyncpg.PostgresError as error:
-        raise server_error(where, error) from error
+        raise server_error(where + (place(error) if place else ""), error) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         lost = "closed" in str(error) or "connection" in str(error)
         raise (TargetLostError if lost else TargetError)(f"{where}: {error}") from error

@@ -18,6 +18,7 @@ from etl.errors import PlanError
 from etl.load.csv_text import write_csv
 from etl.model import PgType, Slice, TablePlan, TargetPage
 
+TRAILER = b"\xff\xff"
 MESSAGE_BYTES = 1 << 20  # a CopyData message over 1 GB makes the server hang up, and asyncpg wait for ever
 NUMERIC_BASE = 10_000
 NUMERIC_NEGATIVE = 0x4000
@@ -57,13 +58,15 @@ class TableEncoder:
         self._as_csv = any(is_text_copied(target) for target in self._types)
 
     def encode_page(self, page: TargetPage) -> Slice:
-        """The page as a complete COPY stream (header, rows, trailer) in messages of at most 1 MB."""
+        """The rows of the page as they stand in a COPY stream, without its header and trailer, in messages of 1 MB."""
         if self._as_csv:
             return self._slice(page, (write_csv(page.batch),), "csv")
         batch = wire_batch(page.batch, self._types)
         encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(batch.schema, self._builders(page, batch.schema))
-        parts = (encoder.write_header(), encoder.write_batch(batch), encoder.finish())
-        return self._slice(page, parts, "binary")
+        encoder.write_header()
+        rows = encoder.write_batch(batch)
+        rest = encoder.finish().removesuffix(TRAILER)  # it may hold rows that write_batch kept back
+        return self._slice(page, (rows, rest), "binary")
 
     @staticmethod
     def _slice(page: TargetPage, parts: Iterable[bytes], form: Literal["binary", "csv"]) -> Slice:

@@ -69,7 +69,7 @@ class TargetPage:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One complete COPY stream of one page, cut into messages of at most 1 MB."""
+    """The rows of one page as they stand in a COPY stream, cut into messages of at most 1 MB."""
 
     number: int
     row_count: int

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from etl.errors import PlanError
 from etl.load.connect import quote
+from etl.load.copy import HEADER, TRAILER
 from etl.load.encode import ENCODABLE, MESSAGE_BYTES, TableEncoder, pack_numeric
 from etl.model import Affinity, ColumnPlan, PgType, SourceColumn, SourceTable, TablePlan, TargetPage
 
@@ -37,7 +38,7 @@ async def copied(dsn: str, types: list[PgType], arrays: list[pa.Array]) -> list[
         await connection.execute(f"create temp table t ({declared})")
 
         async def chunks() -> Any:
-            for chunk in piece.chunks:
+            for chunk in (HEADER, *piece.chunks, TRAILER) if piece.format == "binary" else piece.chunks:
                 yield chunk
 
         piece = TableEncoder(plan_of(*types)).encode_page(page_of(*arrays))
