@@ -61,7 +61,7 @@ def date_of(days: int) -> tuple[int, int, int]:
 def pack_numeric(value: Decimal) -> bytes:
     """The payload of a finite decimal, or of an infinity; the scale shown is the decimal's own, never negative."""
     if value.is_infinite():
-        return struct.pack(">hhHH", 0, 0, 0xF000 if value < 0 else 0xD000, 32)
+        return struct.pack(">HhHH", 0, 0, 0xF000 if value < 0 else 0xD000, 32)
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise ValueError("NaN is no SQLite value")
@@ -79,14 +79,14 @@ def pack_numeric(value: Decimal) -> bytes:
     while groups and groups[-1] == 0:
         groups.pop()
     if not groups:
-        return struct.pack(">hhHH", 0, 0, 0, scale)
-    head = struct.pack(">hhHH", len(groups), weight, NUMERIC_NEGATIVE if sign else 0, scale)
+        return struct.pack(">HhHH", 0, 0, 0, scale)
+    head = struct.pack(">HhHH", len(groups), weight, NUMERIC_NEGATIVE if sign else 0, scale)
     return head + struct.pack(f">{len(groups)}h", *groups)
 
 
 def unpack_numeric(payload: bytes) -> str:
     """The decimal as PostgreSQL prints it."""
-    count, weight, sign, scale = struct.unpack_from(">hhHH", payload)
+    count, weight, sign, scale = struct.unpack_from(">HhHH", payload)
     if sign == NUMERIC_NAN:
         return "NaN"
     if sign in NUMERIC_INFINITY:
