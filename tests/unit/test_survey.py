@@ -124,6 +124,13 @@ def test_digits_before_and_after_the_point(make_source: MakeSource, values: list
     assert (found.census.digits_before, found.census.digits_after) == (before, after)
 
 
+def test_what_stands_behind_a_null_is_never_measured(make_source: MakeSource) -> None:
+    """NULL among empty texts has no length, whatever the driver leaves behind it."""
+    path = make_source("create table t (a text, b blob);", {"t": [("", None), (None, b""), ("", None), (None, b"")]})
+    found = survey(path)
+    assert [column(found, name)[1].census.longest_bytes for name in "ab"] == [0, 0]
+
+
 # --- decisions -----------------------------------------------------------------------------------------------------
 
 

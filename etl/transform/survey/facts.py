@@ -77,7 +77,7 @@ class ColumnFacts:
             self._epochs.add(numbers)
 
     def _add_texts(self, array: pa.Array) -> None:
-        binary = as_binary(array)
+        binary = _without_nulls(as_binary(array))
         low_high = pc.min_max(binary)
         self._texts = _widened(self._texts, low_high["min"].as_py(), low_high["max"].as_py())
         self._measure(binary)
@@ -91,6 +91,7 @@ class ColumnFacts:
             self._magnitudes.add_texts(binary.drop_null().to_pylist())
 
     def _add_blobs(self, array: pa.Array) -> None:
+        array = _without_nulls(array)  # behind a null anything may stand, a length too
         lengths = np.diff(cell_offsets(array))
         self._longest_bytes = max(self._longest_bytes, int(lengths.max()))
         sixteen = int(np.count_nonzero(lengths == 16))
