@@ -31,6 +31,7 @@ SETTINGS = {
     "transaction_timeout": "0",  # from 17
     "default_toast_compression": "lz4",  # from 14, where built with it
     "maintenance_work_mem": "256MB",
+    "lc_monetary": "C",  # money is sent with a point
     "row_security": "off",  # a policy that would hide rows is an error instead
 }
 # connection trouble, shutdown, crash recovery, too many clients, serialization, deadlock, lock not available
