@@ -170,6 +170,9 @@ ZONES: list[tuple[str, str, str | None, str, str | None]] = [
     ("timestamptz", "Europe/Berlin", "earliest", "2024-03-31 02:30", "2024-03-31 00:30"),
     ("timestamptz", "Europe/Berlin", "latest", "2024-03-31 02:30", "2024-03-31 01:30"),
     ("timestamptz", "America/New_York", None, "2024-07-01 12:00", "2024-07-01 16:00"),
+    ("timestamptz", "Asia/Tokyo", None, "0001-01-01 00:00", None),  # the year before in UTC
+    ("timestamp", "Asia/Tokyo", None, "9999-12-31 23:00Z", None),  # the year 10000 there
+    ("timestamp", "Asia/Tokyo", None, "9999-12-31 14:59Z", "9999-12-31 23:59"),
 ]
 
 
@@ -302,7 +305,8 @@ def test_numeric_holds_texts_of_any_length_that_it_can() -> None:
     [
         ("timestamp", "epoch-s", True), ("time", "epoch-s", False), ("time", "seconds", True),
         ("date", "%d.%m.%Y", True), ("date", "%d.%m.", False), ("time", "%d.%m.%Y", False), ("time", "%H:%M", True),
-        ("date", "seconds", False), ("date", "%Q", False), ("date", "%Y-%m-%d %I", False), ("boolean", "J/N", True), ("boolean", "J", False),
+        ("date", "seconds", False),
+        ("date", "%Q", False), ("date", "%Y-%m-%d %I", False), ("boolean", "J/N", True), ("boolean", "J", False),
         ("bigint", "epoch-s", False), ("date", "nonsense", False),
     ],
 )  # fmt: skip
