@@ -7,7 +7,7 @@ by cell. Formats, and whatever depends on a zone's clock, have no vector rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from etl.verify.instants import (
 from etl.verify.moments import grid_of, zone_of
 from etl.verify.number_moments import EPOCHS, integer_micros, real_micros
 from etl.verify.wire import MICROS_PER_DAY
+from etl.verify.zone_days import utc_to_walls, walls_to_utc
 
 MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
 MomentRule = Callable[[pa.Array], tuple[Micros, Mask]]
@@ -52,9 +53,23 @@ def _text_rule(kind: PgType, reading: Reading) -> MomentRule | None:
         return date_days
     if kind.name == "time":
         return time_micros
-    if zone_of(reading.timezone) is UTC:
-        return timestamp_micros
-    return unzoned_micros if kind.name == "timestamp" else zoned_micros
+    zone = zone_of(reading.timezone)
+    return timestamp_micros if zone is UTC else partial(_texts_in_zone, zone, kind.name == "timestamp")
+
+
+def _texts_in_zone(zone: tzinfo, as_wall: bool, texts: pa.Array) -> tuple[Micros, Mask]:
+    """Naive texts are the zone's wall clock, the others say UTC; ``as_wall`` tells which of both is wanted."""
+    naive, is_naive = unzoned_micros(texts)
+    if not as_wall:
+        naive, steady = walls_to_utc(naive, zone)
+        is_naive &= steady
+    if is_naive.all():
+        return naive, is_naive
+    zoned, is_zoned = zoned_micros(texts)
+    if as_wall:
+        zoned, steady = utc_to_walls(zoned, zone)
+        is_zoned &= steady
+    return np.where(is_naive, naive, zoned), is_naive | is_zoned
 
 
 def _number_rule(storage: StorageClass, kind: PgType, reading: Reading) -> MomentRule | None:
@@ -64,17 +79,19 @@ def _number_rule(storage: StorageClass, kind: PgType, reading: Reading) -> Momen
     by_magnitude = reading.how is None and storage is StorageClass.INTEGER and kind.name != "date"
     if reading.how not in EPOCHS and not by_magnitude:
         return None
-    if kind.name != "timestamptz" and zone_of(reading.timezone) is not UTC:
-        return None
     convert: Callable[..., tuple[Micros, Mask]] = real_micros if storage is StorageClass.REAL else integer_micros
-    return partial(_instants, convert, reading.how, MICROS_PER_DAY if kind.name == "date" else 1)
+    zone = UTC if kind.name == "timestamptz" else zone_of(reading.timezone)
+    return partial(_instants, convert, reading.how, zone, MICROS_PER_DAY if kind.name == "date" else 1)
 
 
 def _instants(
-    convert: Callable[..., tuple[Micros, Mask]], how: str | None, unit: int, array: pa.Array
+    convert: Callable[..., tuple[Micros, Mask]], how: str | None, zone: tzinfo, unit: int, array: pa.Array
 ) -> tuple[Micros, Mask]:
-    """Numbers of an epoch in units of so many microseconds, where they are whole."""
+    """Numbers of an epoch by the zone's clock, in units of so many microseconds where they are whole."""
     micros, proven = convert(_numbers(array), how)
+    if zone is not UTC:
+        micros, steady = utc_to_walls(micros, zone)
+        proven &= steady
     if unit == 1:
         return micros, proven
     units = micros // unit

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import struct
+import zoneinfo
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
+from zoneinfo import _zoneinfo  # type: ignore[attr-defined]  # the one in Python tells its changes
 
 import numpy as np
 import pytest
 
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
 from etl.verify.equivalents import expected_payload
+from etl.verify.moments import from_zone, to_zone
 from etl.verify.null_cells import reads_as_null
 from etl.verify.read_as import is_known
 from etl.verify.singles import pack_single
+from etl.verify.zone_days import utc_to_walls, walls_to_utc
 from tests.verifying import pg_type
 
 FIRST = datetime(2000, 1, 1)
@@ -313,3 +318,26 @@ def test_numeric_holds_texts_of_any_length_that_it_can() -> None:
 def test_a_reading_without_a_meaning_is_known_beforehand(kind: str, how: str, known: bool) -> None:
     """Better no verdict than a difference in every row."""
     assert is_known(Reading(how=how), PgType(kind)) == known
+
+
+def test_no_zone_changes_its_clock_twice_within_a_day() -> None:
+    """What the rules for whole columns rest on: a day whose ends have one offset has no other between them."""
+    nearest = []
+    for name in zoneinfo.available_timezones():
+        changes = _zoneinfo.ZoneInfo.no_cache(name)._trans_utc
+        nearest += [after - before for before, after in pairwise(changes)]
+    assert min(nearest) > 3 * 86_400
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Monrovia"])
+def test_whole_days_of_a_zone_are_what_single_moments_are(name: str) -> None:
+    """Around every change of the clock, in both directions; the days of a change are not claimed."""
+    zone = zoneinfo.ZoneInfo(name)
+    changes = _zoneinfo.ZoneInfo.no_cache(name)._trans_utc
+    around = [(change - 946_684_800 + 3_600 * hour) * 1_000_000 for change in changes for hour in range(-50, 50, 7)]
+    moments = np.array(around, np.int64)
+    for whole, single in ((utc_to_walls, to_zone), (walls_to_utc, from_zone)):
+        values, proven = whole(moments, zone)
+        assert 0.3 < proven.mean() < 1
+        for moment, value in zip(moments[proven].tolist(), values[proven].tolist(), strict=True):
+            assert single(moment, zone) == value
