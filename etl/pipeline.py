@@ -17,8 +17,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-import tenacity
-
 from etl.ahead import ahead
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
@@ -28,7 +26,7 @@ from etl.extract.snapshot import open_snapshot
 from etl.inspection import decide_again, decide_beforehand, finish_survey, make_plan, read, with_tables
 from etl.load.address import parse_address
 from etl.load.build import build, create_tables, ensure_loaded, reset_sequences
-from etl.load.connect import guarded
+from etl.load.connect import guarded, retrying
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging, sweep_dead_runs
@@ -66,7 +64,6 @@ from etl.verify.objects import compare_objects, read_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
-LOAD_ATTEMPTS = 8  # about 20 seconds: a server that restarts is back by then
 
 
 async def migrate(options: Options, progress: Progress) -> Report:
@@ -196,12 +193,7 @@ async def load_rows(
     def on_slice(piece: Slice) -> None:
         run.progress.advance(table.source.name, piece.row_count, piece.source_bytes)
 
-    async for attempt in tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(TargetLostError),
-        wait=tenacity.wait_exponential(multiplier=0.3, max=5) + tenacity.wait_random(0, 1),
-        stop=tenacity.stop_after_attempt(LOAD_ATTEMPTS),
-        reraise=True,
-    ):
+    async for attempt in retrying():
         with attempt:
             tally = Tally()
             if run.coercion_log is not None:
@@ -211,7 +203,7 @@ async def load_rows(
                 slices = slices_of(pages, table, tally, reject=rejects is not None, log=run.coercion_log)
                 loaded = await guarded(connection, copy_table(connection, staging, table, slices, on_slice, rejects))
             return replace(loaded, coercions=tally.coercions())
-    raise TargetLostError(f"{table.name}: the server went away {LOAD_ATTEMPTS} times")  # not reached: reraise
+    raise TargetLostError(f"{table.name}: the server went away too often")  # not reached: the last error is raised
 
 
 def slices_of(

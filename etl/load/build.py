@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from etl.errors import TargetError
-from etl.load.connect import Connections, guarded, literal, named_errors, quote
+from etl.load.connect import Connections, guarded, literal, named_errors, quote, retrying
 from etl.load.journal import Staging
 from etl.model import LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
@@ -63,8 +63,10 @@ async def build_all(
 
     async def build(statement: Statement) -> Statement | None:
         try:
-            async with connections.borrow() as connection:
-                await guarded(connection, staging.execute(connection, [statement]))
+            async for attempt in retrying():
+                with attempt:
+                    async with connections.borrow() as connection:
+                        await guarded(connection, staging.execute(connection, [statement]))
         except TargetError as error:
             if statement.kind == "check" and error.sqlstate == CHECK_VIOLATION:
                 return statement

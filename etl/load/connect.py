@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import asyncpg
+import tenacity
 
 from etl.errors import EtlError, TargetError, TargetLostError
 from etl.load.address import TargetAddress
@@ -20,6 +21,7 @@ from etl.load.address import TargetAddress
 T = TypeVar("T")
 
 CLOSE_S = 3.0
+ATTEMPTS = 8
 SETTINGS = {
     "timezone": "UTC",
     "search_path": "pg_catalog",
@@ -36,6 +38,16 @@ SETTINGS = {
 }
 # connection trouble, shutdown, crash recovery, too many clients, serialization, deadlock, lock not available
 TRANSIENT = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03")
+
+
+def retrying() -> tenacity.AsyncRetrying:
+    """Attempts for about 20 seconds at what a lost server has broken off: one that restarts is back by then."""
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(TargetLostError),
+        wait=tenacity.wait_exponential(multiplier=0.3, max=5) + tenacity.wait_random(0, 1),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        reraise=True,
+    )
 
 
 class Connections:
@@ -58,6 +70,7 @@ class Connections:
                 connection = await connect(self.address)
                 self._open.add(connection)
             yield connection
+            # not after an exception: who knows what the driver still waits for
             healthy = not connection.is_closed() and not connection.is_in_transaction()
         finally:
             if connection is not None and not healthy:
@@ -96,11 +109,11 @@ async def hang_up(connection: asyncpg.Connection) -> None:
         return
     try:
         await asyncio.wait_for(connection.close(), CLOSE_S)
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        connection.terminate()
     except asyncio.CancelledError:
         connection.terminate()
         raise
+    except Exception:  # a connection that cannot even be closed is cut
+        connection.terminate()
 
 
 async def guarded(connection: asyncpg.Connection, work: Coroutine[Any, Any, T]) -> T:

@@ -179,5 +179,7 @@ class _Transaction:
         elif not self._connection.is_closed():
             try:
                 await self._connection.execute("rollback")
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (
+                Exception
+            ):  # whatever the driver says: the first error is the one to show, and nobody uses this again
                 self._connection.terminate()

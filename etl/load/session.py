@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.errors import EtlError
 from etl.load.address import TargetAddress
 from etl.load.connect import Connections, connect, hang_up
 from etl.load.journal import Staging, create_staging, discard
@@ -56,5 +55,5 @@ async def staged(session: Session, target_schema: str) -> AsyncIterator[Staging]
         clean_up = asyncio.ensure_future(discard(session.connections, staging))
         try:
             await asyncio.wait_for(asyncio.shield(clean_up), CLEAN_UP_S)
-        except (TimeoutError, EtlError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            clean_up.cancel()  # the next run sweeps it
+        except Exception:  # what cannot be dropped now, the next run sweeps; the first error is the one to show
+            clean_up.cancel()

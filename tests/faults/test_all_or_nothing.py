@@ -184,7 +184,7 @@ def test_a_server_that_crashes_and_comes_back_gets_every_row(source: Path, tmp_p
         start_server(server.directory)
 
     try:
-        returned, said = strike(source, server.dsn, "load", 0.3, hit)
+        returned, said = strike(source, server.dsn, "load", 0.1, hit)
         if returned == 1:  # a table that was confirmed and not yet flushed: noticed, and said
             assert "restarted and has lost the rows" in said
             assert migrate(source, server.dsn).returncode == 0
