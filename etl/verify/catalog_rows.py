@@ -25,6 +25,7 @@ SHORT_NAMES = {
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 NO_MODIFIER = -1
 MODIFIER_OFFSET = 4  # VARHDRSZ: numeric, varchar and char count it in
+INTERVAL_PRECISION = 0xFFFF  # of an interval's modifier; all bits set where it has none
 FULL_PRECISION = 6  # timestamp(6) is timestamp
 
 _TABLES = (
@@ -172,6 +173,8 @@ def type_of(name: str, modifier: int) -> PgType:
         return PgType(short, precision=packed >> 16 & 0xFFFF, scale=(packed & 0x7FF ^ 0x400) - 0x400)
     if short in ("varchar", "char"):
         return PgType(short, length=modifier - MODIFIER_OFFSET)
-    if modifier == FULL_PRECISION:
+    if short == "interval":  # the fields that it keeps stand in the upper half
+        modifier &= INTERVAL_PRECISION
+    if modifier in (FULL_PRECISION, INTERVAL_PRECISION):
         return PgType(short)
     return PgType(short, length=modifier)

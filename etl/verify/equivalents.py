@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
 from etl.verify.documents import canonical_document
+from etl.verify.durations import duration_payload
 from etl.verify.moments import (
     END_OF_TIMESTAMPS,
     FIRST_TIMESTAMP,
@@ -253,6 +254,7 @@ _RULES: dict[str, Callable[[StorageClass, Stored, PgType, Reading], bytes | None
     "timestamp": _as_timestamp,
     "timestamptz": _as_timestamp,
     "time": _as_time,
+    "interval": duration_payload,
     "uuid": _as_uuid,
     "bytea": _as_bytes,
 }

@@ -31,6 +31,7 @@ FIXED: dict[str, np.dtype[Any]] = {
     "time": np.dtype(">i8"),
     "timestamp": np.dtype(">i8"),
     "timestamptz": np.dtype(">i8"),
+    "interval": np.dtype("V16"),
     "uuid": np.dtype("V16"),
 }
 

@@ -106,7 +106,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def from_zone(micros: int, zone: tzinfo, ambiguous: str | None = None) -> int | None:
-    """UTC of a wall clock; both lie in the years 1 to 9999.
+    """UTC of a wall clock of the years 1 to 9999.
 
     Where the clock shows that time twice or never, the offsets before and after its change give two instants:
     ``earliest`` and ``latest`` choose among them, without a choice there is none.
@@ -121,9 +121,8 @@ def from_zone(micros: int, zone: tzinfo, ambiguous: str | None = None) -> int | 
         return None
     instants = (micros - _duration_micros(first), micros - _duration_micros(second))
     if instants[0] == instants[1]:
-        ambiguous = "earliest"
-    instant = {"earliest": min(instants), "latest": max(instants)}.get(ambiguous or "")
-    return None if instant is None or _datetime(instant) is None else instant
+        return instants[0]
+    return {"earliest": min(instants), "latest": max(instants)}.get(ambiguous or "")
 
 
 def to_zone(micros: int, zone: tzinfo) -> int | None:

@@ -6,6 +6,7 @@ Invariant: a reading that verification does not know is an error, and never a di
 from __future__ import annotations
 
 from etl.model import PgType, Reading
+from etl.verify.durations import UNITS
 from etl.verify.null_cells import DATED_TYPES
 from etl.verify.number_moments import EPOCHS
 from etl.verify.written_formats import format_of
@@ -18,7 +19,7 @@ def is_known(reading: Reading, kind: PgType) -> bool:
         return True
     if kind.name == "boolean":
         return "/" in how
-    if kind.name == "time" and how == "seconds":
+    if (kind.name == "time" and how == "seconds") or (kind.name == "interval" and how in UNITS):
         return True
     if kind.name in DATED_TYPES and how in EPOCHS:
         return True

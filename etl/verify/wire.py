@@ -123,6 +123,14 @@ def show_timestamp(micros: int) -> str:
     return f"{show_date(days)} {show_time(rest)}"
 
 
+def show_interval(payload: bytes) -> str:
+    """Months, days and the time, each with its own sign."""
+    micros, days, months = struct.unpack(">qii", payload)
+    time = f"-{show_time(-micros)}" if micros < 0 else show_time(micros)
+    parts = [f"{months} months"] * (months != 0) + [f"{days} days"] * (days != 0)
+    return " ".join([*parts, time])
+
+
 def show_bytes(value: bytes, limit: int = 200) -> str:
     """Quoted text where the bytes are UTF-8, else hexadecimal; cut to a readable length."""
     try:
@@ -162,6 +170,8 @@ def _show_typed(payload: bytes, name: str) -> str:
             return show_date(struct.unpack(">i", payload)[0])
         case "time":
             return show_time(struct.unpack(">q", payload)[0])
+        case "interval":
+            return show_interval(payload)
         case "timestamp":
             return show_timestamp(struct.unpack(">q", payload)[0])
         case "timestamptz":

@@ -212,6 +212,14 @@ CASES = {
         "v - interval '1 microsecond'",
         (Reading(),),
     ),
+    "lengths in microseconds": Case(
+        "interval",
+        Reading(how="us"),
+        "case when x ~ 'P' then x::interval else x::bigint * interval '1 us' end",
+        (0, 90_000_001, -1, "P1Y2M3DT4H5M6.7S", "PT-1H"),
+        ONE_MICROSECOND,
+        (Reading(how="seconds"), Reading()),
+    ),
     "words": Case(
         "boolean", Reading(how="J/N"), "lower(x) = 'j'", ("J", "n", "N", "j"), "not v", (Reading(how="N/J"), Reading())
     ),
