@@ -189,7 +189,7 @@ def _as_time(storage: StorageClass, value: Stored, kind: PgType, reading: Readin
         nanos = clock_nanos(match[1], match[2], match[3], match[4])
     elif reading.how == "seconds":
         return _as_seconds(storage, value, kind)
-    return None if nanos is None else _pack_time(rounded(nanos, 1000, kind.length), nanos == NANOS_PER_DAY)
+    return None if nanos is None else _pack_time(rounded(nanos, 1000, kind.length))
 
 
 def _as_seconds(storage: StorageClass, value: Stored, kind: PgType) -> bytes | None:
@@ -197,12 +197,12 @@ def _as_seconds(storage: StorageClass, value: Stored, kind: PgType) -> bytes | N
     number = plain_number(storage, value)
     if number is None or not 0 <= number[0] < 86_400 * number[1]:
         return None
-    return _pack_time(rounded(number[0] * 1_000_000, number[1], kind.length), False)
+    return _pack_time(rounded(number[0] * 1_000_000, number[1], kind.length))
 
 
-def _pack_time(micros: int, as_written: bool) -> bytes | None:
-    """24:00 only where it is written so: it is not to come of rounding."""
-    return struct.pack(">q", micros) if micros < MICROS_PER_DAY or as_written else None
+def _pack_time(micros: int) -> bytes | None:
+    """24:00 is none, neither written nor by rounding."""
+    return struct.pack(">q", micros) if micros < MICROS_PER_DAY else None
 
 
 def _as_uuid(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:

@@ -89,6 +89,7 @@ NUMBERS: list[tuple[str, str, Any, str | None]] = [
     ("time", "seconds", 86_400, None),
     ("time", "seconds", -1, None),
     ("time", "seconds", "12:34", "12:34"),
+    ("time", "seconds", "24:00", None),
     ("time(0)", "seconds", 1.5, "00:00:02"),
 ]
 
