@@ -25,6 +25,7 @@ from etl.model import (
     TargetPage,
 )
 from etl.transform.rows.columns import coerce_page, target_arrow_type
+from etl.transform.rows.json_vectors import _read_together
 
 ROWS = 16_384
 
@@ -286,3 +287,20 @@ def test_one_odd_cell_does_not_disturb_its_neighbours() -> None:
     assert len(set(values)) == 2
     assert [(coercion.rule, coercion.count) for coercion in page.coercions] == [("hour-24", 1)]
     assert page.coercions[0].samples[0][0] == "rowid=600"
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        ['{"a": 1', '"b": 2}', '{"c": 3}'],
+        ["[1", "2]", "3, 4"],
+        ["1], [2", '{"a": 1}'],
+        ['{"a": "x', 'y"}', '{"a": 1}'],
+        ["", '{"a": 1}'],
+        ['{"a": 1}, {"b": 2}', '{"c": 3}'],
+    ],
+)
+def test_documents_that_are_json_only_together_are_told_apart(documents: list[str]) -> None:
+    """Reading many documents at once must not let one lean on its neighbour."""
+    assert _read_together([document.encode() for document in documents]) is None
+    assert _read_together([b'{"a": 1}', b' {"b": [2, 3]} ', b"7"]) == [{"a": 1}, {"b": [2, 3]}, 7]
