@@ -354,3 +354,14 @@ def test_a_hint_names_the_flag_that_solves_it(value: int | float | str, target: 
     outcome = convert(value, target)
     assert isinstance(outcome, Refused)
     assert outcome.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20:00:27.5", 28), ("20:00:28.5", 28), ("20:00:29.5", 30), ("20:00:27.500000001", 28)]
+)
+@pytest.mark.parametrize("name", ["timestamp", "timestamptz"])
+def test_half_a_second_goes_to_the_even_second(name: str, text: str, seconds: int) -> None:
+    """Of timestamp(0) and timestamptz(0): whether 27.5 goes up or down is told by the 27."""
+    outcome = convert_value(f"2024-01-01 {text}".encode(), StorageClass.TEXT, PgType(name, length=0))
+    midnight = 1_704_067_200
+    assert outcome == Converted((midnight + 20 * 3600 + seconds) * 1_000_000, "rounded")

@@ -35,8 +35,9 @@ def clock(
     past = (minutes, seconds, nanos) != (0, 0, 0)
     if hours > 24 or (hours == 24 and (past or not midnight_after)) or minutes > 59 or seconds > 59:
         return None
-    micros = divide(nanos, 10 ** (9 - decimals)) * 10 ** (6 - decimals)
-    return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros, len(fraction or b"") > decimals
+    # all of it at once: whether 27.5 seconds go up or down is told by the 27
+    whole = ((hours * 60 + minutes) * 60 + seconds) * 10**9 + nanos
+    return divide(whole, 10 ** (9 - decimals)) * 10 ** (6 - decimals), len(fraction or b"") > decimals
 
 
 def offset_minutes(text: bytes | None) -> int | None:
