@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import cast
 
 import asyncpg
 
@@ -138,7 +139,7 @@ async def _messages(
     while piece is not None:
         for chunk in piece.chunks:
             size += len(chunk)
-            yield chunk
+            yield cast(bytes, chunk)  # asyncpg takes any buffer
         sent.append(replace(piece, chunks=()))  # for the message of an error; the bytes are gone
         on_sent(piece)
         piece = await anext(slices, None)

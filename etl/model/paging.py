@@ -73,7 +73,7 @@ class Slice:
 
     number: int
     row_count: int
-    chunks: tuple[bytes, ...]
+    chunks: tuple[memoryview, ...]
     first_key: str
     last_key: str
     source_bytes: int
