@@ -25,7 +25,7 @@ from urllib.parse import quote
 from etl.errors import TargetError
 from etl.installation import Installation, find_installation, give_to_user, open_way
 
-START_S = 60.0
+START_S = 300.0  # a server that crashed reads its log again first, and a busy disk takes its time
 STOP_S = 15.0
 _MARK = "made-by-etl"
 _PORT = "5432"  # only a part of the socket's name: nothing listens on the network

@@ -185,8 +185,10 @@ def test_a_server_that_crashes_and_comes_back_gets_every_row(source: Path, tmp_p
 
     try:
         returned, said = strike(source, server.dsn, "load", 0.1, hit)
-        if returned == 1:  # a table that was confirmed and not yet flushed: noticed, and said
-            assert "restarted and has lost the rows" in said
+        if returned == 1:  # rows that were confirmed and not yet flushed, or a recovery longer than we wait: said, and
+            # the next run does it
+            known = ("has lost the rows", "connection was refused", "no server listens", "57P03")
+            assert any(words in said for words in known), said
             assert migrate(source, server.dsn).returncode == 0
         else:
             assert returned == 0, said
