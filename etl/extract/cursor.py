@@ -76,5 +76,10 @@ def split_cells(cells: Sequence[Any]) -> SplitColumn:
 
 
 def printable(cells: Sequence[Any]) -> pa.Array:
-    """A key column for messages."""
-    return pa.array([repr(cell) for cell in cells], pa.string())
+    """A key column for messages: as its one Python type, or as literals where it has several."""
+    kinds = set(map(type, cells))
+    if kinds == {int}:
+        return pa.array(cells, pa.int64())
+    if kinds == {str}:
+        return pa.array([cell.encode("utf-8", "surrogateescape") for cell in cells], pa.binary()).view(pa.string())
+    return pa.array([repr(cell).encode("utf-8", "replace") for cell in cells], pa.binary()).view(pa.string())

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from etl.embedded import EmbeddedServer, start_server, stop_server
-from etl.errors import TargetLostError
+from etl.errors import TargetError, TargetLostError
 from etl.load.address import parse_address
 from etl.load.connect import Connections, connect, guarded
 
@@ -35,7 +35,7 @@ async def connection(own_server: EmbeddedServer) -> AsyncIterator[asyncpg.Connec
         try:
             connection = await connect(parse_address(own_server.dsn))
             break
-        except Exception:
+        except TargetError:
             await asyncio.sleep(0.1)
     else:
         pytest.fail("the server did not come back")
@@ -112,7 +112,5 @@ async def test_a_lost_connection_is_replaced_when_it_is_next_borrowed(
 
 async def test_a_socket_without_a_server_is_one_clear_error(tmp_path: Path) -> None:
     """No traceback, no guess: nobody listens there."""
-    from etl.errors import TargetError
-
     with pytest.raises(TargetError, match=r"socket|refused|reached"):
         await connect(parse_address(f"postgresql://postgres@/postgres?host={tmp_path}"))

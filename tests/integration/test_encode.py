@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.errors import PlanError
+from etl.load import encode
 from etl.load.connect import quote
 from etl.load.copy import HEADER, TRAILER
 from etl.load.encode import ENCODABLE, MESSAGE_BYTES, TableEncoder, pack_numeric
 from etl.model import Affinity, ColumnPlan, PgType, SourceColumn, SourceTable, TablePlan, TargetPage
+from etl.transform.rows import arrow_types
 
 
 def plan_of(*types: PgType) -> TablePlan:
@@ -180,3 +182,8 @@ def test_numerics_keep_every_digit_and_their_scale(server_dsn: str, values: list
 def test_a_packed_numeric_is_what_the_documentation_says() -> None:
     """12345.678 is the groups 1, 2345 and 6780 with weight 1 and three decimals."""
     assert pack_numeric("12345.678") == bytes.fromhex("0003 0001 0000 0003 0001 0929 1a7c")
+
+
+def test_transform_and_load_agree_on_what_travels_as_text() -> None:
+    """The two stages may not import each other, and each needs the list."""
+    assert encode.TEXT_COPIED == arrow_types.TEXT_COPIED

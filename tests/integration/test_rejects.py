@@ -112,3 +112,14 @@ def test_a_spoilt_file_is_named_with_its_line(
     assert done.status == 2, done.err
     assert word in done.err
     assert "amounts.jsonl" in done.err
+
+
+def test_a_row_without_a_rowid_is_named_by_its_key(make_source: MakeSource, database_dsn: str, etl: EtlCommand) -> None:
+    """A text key is quoted once; a key of several parts names them all."""
+    script = """
+    create table pairs (name text, number integer, flag boolean, primary key (name, number)) without rowid;
+    insert into pairs values ('a', 1, 1), ('it''s', 2, 'maybe');
+    """
+    done = etl("migrate", make_source(script), database_dsn)
+    assert done.status == 1
+    assert "error: pairs.flag (name='it's', number=2): 'maybe' is not boolean" in done.err
