@@ -1,5 +1,5 @@
 """``python -m etl`` is ``etl``."""
 
-from etl.cli import main
+from etl.shell.cli import main
 
 main()

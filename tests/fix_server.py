@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from etl.embedded import embedded_server
+from etl.shell.embedded import embedded_server
 
 
 def run_apart(work: Coroutine[Any, Any, Any]) -> Any:

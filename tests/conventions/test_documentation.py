@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from etl.cli import etl
 from etl.errors import ExitStatus
+from etl.shell.cli import etl
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from etl.embedded import start_server, stop_server
+from etl.shell.embedded import start_server, stop_server
 
 ROWS = 120_000
 BYSTANDER = "create table bystander (id int primary key); insert into bystander values (1), (2)"

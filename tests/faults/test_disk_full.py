@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from etl.embedded import start_server, stop_server
+from etl.shell.embedded import start_server, stop_server
 
 DISK_MB = 64  # the empty database takes 8 of them
 

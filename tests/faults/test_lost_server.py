@@ -11,10 +11,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from etl.embedded import EmbeddedServer, start_server, stop_server
 from etl.errors import TargetError, TargetLostError
 from etl.load.address import parse_address
 from etl.load.connect import Connections, connect, guarded
+from etl.shell.embedded import EmbeddedServer, start_server, stop_server
 
 CHUNK = b"x\n" * (1 << 19)
 TRICKLE_S = 0.02

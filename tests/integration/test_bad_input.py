@@ -14,8 +14,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from etl.embedded import start_server, stop_server
-from etl.installation import find_installation
+from etl.shell.embedded import start_server, stop_server
+from etl.shell.installation import find_installation
 from tests.fix_command import Done, EtlCommand
 from tests.fix_server import execute, run_apart, with_database, with_role
 from tests.fix_source import MakeSource

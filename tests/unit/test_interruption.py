@@ -11,8 +11,8 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys, time
-from etl import interruption
-from etl.console import tell_failure
+from etl.shell import interruption
+from etl.shell.console import tell_failure
 interruption.CLEANUP_S = 0.5
 
 async def work():

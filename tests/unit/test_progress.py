@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from etl.bars import BarProgress
-from etl.progress import JsonProgress, Meter, PlainProgress, SilentProgress, open_progress
+from etl.progress import SilentProgress
+from etl.shell.bars import BarProgress
+from etl.shell.meter import Meter
+from etl.shell.progress_lines import JsonProgress, PlainProgress, open_progress
 
 
 class Terminal(io.StringIO):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from etl.closing import render
 from etl.errors import EtlError, ExitStatus
 from etl.model import (
     Affinity,
@@ -26,6 +25,7 @@ from etl.model import (
     VerifiedTable,
 )
 from etl.report import Report, Sequence, document, verdict, write_json
+from etl.shell.closing import render
 
 TABLE_KEYS = {
     "name",

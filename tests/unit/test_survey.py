@@ -13,9 +13,9 @@ from etl.inspection import inspect
 from etl.model import ColumnPlan, ColumnSurvey, StorageClass
 from etl.options import Options
 from etl.progress import SilentProgress
-from etl.survey_page import render_page
+from etl.shell.survey_page import render_page
+from etl.shell.survey_text import render_survey
 from etl.survey_report import Inspection, document
-from etl.survey_text import render_survey
 from tests.fix_source import MakeSource
 
 

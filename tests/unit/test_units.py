@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.units import clock, count, duration, parse_bytes, short_count, size
+from etl.shell.units import clock, count, duration, parse_bytes, short_count, size
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from etl.errors import ExitStatus
 from etl.model import Coercion, Difference, Verdict
 from etl.report import Report, TableOutcome, outcomes, verdict
-from etl.units import count, duration, short_count, size
+from etl.shell.units import count, duration, short_count, size
 
 _HEADINGS = ("table", "rows", "bytes", "time", "rows/s", "coerced", "rejected", "checksum", "verdict")
 _LEFT = (0, 7, 8)  # columns of words; the others are of figures and lean right

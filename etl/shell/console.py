@@ -15,18 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etl.closing import listed, render
 from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedValueError
-from etl.interruption import Leave, run_interruptible
 from etl.model import Refusal
 from etl.options import Options
-from etl.progress import Progress, open_progress
+from etl.progress import Progress
 from etl.redaction import redact
 from etl.report import Report, json_bytes, write_json, write_whole
-from etl.survey_page import render_page
+from etl.shell.closing import listed, render
+from etl.shell.interruption import Leave, run_interruptible
+from etl.shell.progress_lines import open_progress
+from etl.shell.survey_page import render_page
+from etl.shell.survey_text import render_survey
+from etl.shell.units import count
 from etl.survey_report import Inspection, document
-from etl.survey_text import render_survey
-from etl.units import count
 
 Outcome = TypeVar("Outcome", Report, Inspection)
 Job = Callable[[Options, Progress], Coroutine[Any, Any, Outcome]]

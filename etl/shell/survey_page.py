@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from etl.model import ColumnPlan, ColumnSurvey, TablePlan, TableSurvey
+from etl.shell.survey_words import classes_words, coercions, facts, refusals, span_words, table_line, type_words
 from etl.survey_report import Inspection
-from etl.survey_words import classes_words, coercions, facts, refusals, span_words, table_line, type_words
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --bad: #b3261e; --soft: #777; }

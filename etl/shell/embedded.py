@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from etl.errors import TargetError
-from etl.installation import Installation, find_installation, give_to_user, open_way
+from etl.shell.installation import Installation, find_installation, give_to_user, open_way
 
 START_S = 300.0  # a server that crashed reads its log again first, and a busy disk takes its time
 STOP_S = 15.0

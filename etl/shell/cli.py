@@ -37,7 +37,7 @@ class PageBytes(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from etl.invocation import read_page_bytes
+        from etl.shell.invocation import read_page_bytes
 
         try:
             return read_page_bytes(str(value))
@@ -67,7 +67,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     """Make the settings of etl.toml the defaults of this command's flags."""
     from pathlib import Path
 
-    from etl.settings import FILE_NAME, read_settings
+    from etl.shell.settings import FILE_NAME, read_settings
 
     path = Path(value or FILE_NAME)
     if value is None and not path.exists():
@@ -128,7 +128,7 @@ password = option("-p", "--ask-password", is_flag=True, help="Ask for the passwo
 def show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     """Print the table of versions and leave."""
     if value:
-        from etl.versions import describe_versions
+        from etl.shell.versions import describe_versions
 
         click.echo(describe_versions())
         ctx.exit()
@@ -184,7 +184,7 @@ def migrate(ctx: click.Context, /, **flags: Any) -> None:
     TARGET defaults to DATABASE_URL, then to the PG* variables. Nothing is visible in the target before all of it is
     there and verified.
     """
-    from etl.commands import run_migrate
+    from etl.shell.commands import run_migrate
 
     ctx.exit(run_migrate(ctx, flags))
 
@@ -204,7 +204,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
     For every column: what it holds, what it becomes, what is coerced by which rule, what is refused, and the flag that
     solves it. With TARGET also which names are taken there. Exit status: that of the migration, as far as SOURCE tells.
     """
-    from etl.commands import run_inspect
+    from etl.shell.commands import run_inspect
 
     ctx.exit(run_inspect(ctx, flags))
 
@@ -219,7 +219,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @click.pass_context
 def verify(ctx: click.Context, /, **flags: Any) -> None:
     """Compare every value of SOURCE with TARGET; nothing is written anywhere."""
-    from etl.commands import run_verify
+    from etl.shell.commands import run_verify
 
     ctx.exit(run_verify(ctx, flags))
 
@@ -232,7 +232,7 @@ def verify(ctx: click.Context, /, **flags: Any) -> None:
 @click.pass_context
 def demo(ctx: click.Context, /, **flags: Any) -> None:
     """Migrate a sample database into a PostgreSQL of its own and verify it."""
-    from etl.commands import run_demo
+    from etl.shell.commands import run_demo
 
     ctx.exit(run_demo(ctx, flags))
 
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         status = tell_usage(error)
     except (Exception, KeyboardInterrupt) as error:
-        from etl.console import tell_failure
+        from etl.shell.console import tell_failure
 
         status = tell_failure(error, [], debug="--debug" in (sys.argv if arguments is None else arguments))
     sys.exit(status if isinstance(status, int) else 0)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.model import TablePlan, TableSurvey
+from etl.shell.survey_words import classes_words, coercions, facts, plural, refusals, span_words, table_line, type_words
 from etl.survey_report import Inspection
-from etl.survey_words import classes_words, coercions, facts, plural, refusals, span_words, table_line, type_words
 
 _HEADINGS = ("column", "declared", "becomes", "NULL", "stored", "from … to")
 _TITLES = {

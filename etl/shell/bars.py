@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from etl.progress import Meter
-from etl.units import clock, count, duration, short_count, size
+from etl.shell.meter import Meter
+from etl.shell.units import clock, count, duration, short_count, size
 
 _NAME_WIDTH = 18
 _CTRL_C_WIDTH = 3  # a terminal echoes ^C at the end of the last line: a full line would wrap and leave a bar behind

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etl.model import ColumnPlan, ColumnSurvey, Spelling, StorageClass, TablePlan, TableSurvey
-from etl.units import count, size
+from etl.shell.units import count, size
 
 MOST_FORMS = 6
 MANY_DECIMALS = 9  # as the survey counts: so many or more

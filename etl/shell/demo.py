@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from etl.console import deliver, run_job, say, write_out
-from etl.embedded import EmbeddedServer, start_server, stop_server
 from etl.errors import EtlError, ExitStatus
 from etl.options import Options, default_jobs
-from etl.sample import build_sample
+from etl.shell.console import deliver, run_job, say, write_out
+from etl.shell.embedded import EmbeddedServer, start_server, stop_server
+from etl.shell.sample import build_sample
 
 _MARK = "made-by-etl-demo"
 _QUERIES = (

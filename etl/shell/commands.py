@@ -19,12 +19,12 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from etl.console import deliver, deliver_survey, run_job, say, tell_failure
 from etl.errors import ExitStatus, InterruptedRunError, UsageError
-from etl.invocation import TargetChoice, check_reports, find_source, find_target, make_options
 from etl.memory import bound_allocators
 from etl.options import Options
 from etl.progress import Progress
+from etl.shell.console import deliver, deliver_survey, run_job, say, tell_failure
+from etl.shell.invocation import TargetChoice, check_reports, find_source, find_target, make_options
 from etl.survey_report import Inspection
 
 Flags = Mapping[str, Any]
@@ -47,7 +47,7 @@ def run_inspect(ctx: click.Context, flags: Flags) -> int:
 
 def run_demo(ctx: click.Context, flags: Flags) -> int:
     """``etl demo``."""
-    from etl.demo import demonstrate, stop_demo
+    from etl.shell.demo import demonstrate, stop_demo
 
     directory = Path(flags["dir"])
     if flags["stop"]:
@@ -132,7 +132,7 @@ def _confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
 @contextmanager
 def _embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     """The DSN of an embedded server, and what to do when the process has to leave at once."""
-    from etl.embedded import embedded_server, stop_command, stop_server
+    from etl.shell.embedded import embedded_server, stop_command, stop_server
 
     with embedded_server(directory, keep_running) as server:
         keep = keep_running or server.was_running

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from etl.errors import EtlError, SourceError, UsageError
 from etl.options import Options, default_jobs
 from etl.redaction import mask_dsn
-from etl.units import parse_bytes
+from etl.shell.units import parse_bytes
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+")
 _PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE", "PGPORT", "PGUSER")
