@@ -5,21 +5,22 @@
     pages ─────┴──►  coerce ┴──► encode ─► COPY … FREEZE ─┴─ keys ──► compare ──► publish
 
 One table is one expression over async generators: ``copy(ahead(encode(ahead(coerce(ahead(read))))))``. This is the only
-module that knows all four stages; ``inspection.py`` is what goes before: plan, survey, decisions.
+module that knows all four stages; ``inspection.py`` is what goes before (plan, survey, decisions), ``comparison.py``
+the verification of both sides.
 
 Invariant: outside the staging schema nothing changes before verification has passed, and then in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 from etl.ahead import ahead
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
+from etl.comparison import compare
 from etl.errors import ExitStatus, RefusedValueError, TargetLostError
 from etl.extract.reader import Reader
 from etl.extract.snapshot import open_snapshot
@@ -33,17 +34,7 @@ from etl.load.journal import Staging, sweep_dead_runs
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFile, RejectFolder
 from etl.load.session import open_session, staged
-from etl.model import (
-    Difference,
-    LoadedTable,
-    Plan,
-    Slice,
-    SourcePage,
-    TablePlan,
-    TargetPage,
-    Verdict,
-    VerifiedTable,
-)
+from etl.model import LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage
 from etl.options import Options
 from etl.progress import Progress
 from etl.report import Report, status_of
@@ -58,9 +49,7 @@ from etl.transform.schema import ddl
 from etl.transform.schema.broken_checks import without_checks
 from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
 from etl.transform.schema.describe import describe
-from etl.verify.compare import refuse_unknown_types, verify_table
-from etl.verify.found import fit_plan
-from etl.verify.objects import compare_objects, read_columns
+from etl.verify.compare import refuse_unknown_types
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
@@ -106,20 +95,6 @@ async def build_beside(run: Run, report: Report) -> Report:
                 await to_the_end(publish(run.connections, staging, report.plan, run.options.force))
             run.keep_files()
     return report
-
-
-async def verify(options: Options, progress: Progress) -> Report:
-    """Compare source and target as they are now; nothing is written anywhere."""
-    address = parse_address(options.target)
-    clock = Clock(progress)
-    async with open_snapshot(options.source, options.jobs) as snapshot:
-        plan = await make_plan(snapshot, options)
-        async with open_session(address, options.jobs) as session:
-            found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
-            plan, absent = fit_plan(plan, found)
-            report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE)
-            report = await compare(Run(snapshot, session, options, clock), report, plan.schema, absent)
-            return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
 async def fill_staging(run: Run, staging: Staging, report: Report) -> Report:
@@ -249,37 +224,3 @@ async def encode(pages: AsyncGenerator[TargetPage], table: TablePlan) -> AsyncGe
     async with aclosing(pages):
         async for page in pages:
             yield await in_thread(encoder.encode_page, page)
-
-
-# --- verify -------------------------------------------------------------------------------------------------------
-
-
-async def compare(run: Run, report: Report, schema: str, absent: Iterable[Difference]) -> Report:
-    """Verify every row of every table, and every object; the report's status says what came out."""
-
-    async def compare_table(table: TablePlan) -> VerifiedTable:
-        name = table.source.name
-        rejected = [] if run.rejects is None else run.rejects.file_of(name).ordinals
-        async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
-            run.progress.start_table(name, table.source.rows_estimate)
-
-            def on_rows(rows: int, source_bytes: int) -> None:
-                run.progress.advance(name, rows, source_bytes)
-
-            left_out: dict[str, Any] = {"rejected": rejected} if rejected else {}
-            work = verify_table(reader.connection, connection, table, schema, on_rows, **left_out)
-            result = await guarded(connection, work)
-            run.progress.finish_table(name)
-            return result
-
-    with run.clock.phase("verify", report.plan.rows_estimate):
-        verified = await together(*(compare_table(table) for table in report.plan.largest_first))
-        async with run.connections.borrow() as connection:
-            differences = (*absent, *await compare_objects(connection, report.plan, schema))
-    equal = not differences and all(table.verdict is Verdict.EQUAL for table in verified)
-    return replace(
-        report,
-        verified=tuple(verified),
-        differences=differences,
-        status=report.status if equal else ExitStatus.DIFFERENT,
-    )

@@ -90,7 +90,7 @@ def _run_migration(
 def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"])
     options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
-    from etl.pipeline import verify
+    from etl.comparison import verify
 
     return deliver(run_job(verify, options, flags["progress"]), options, reports)
 

@@ -1,0 +1,72 @@
+"""Verification on both sides: all that `etl verify` does, and what a migration does before it publishes.
+
+Invariant: source and target are read by ``etl.verify`` alone, which shares no code with what wrote the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from etl.clock import Clock
+from etl.errors import ExitStatus
+from etl.extract.snapshot import open_snapshot
+from etl.inspection import make_plan
+from etl.load.address import parse_address
+from etl.load.connect import guarded
+from etl.load.session import open_session
+from etl.model import Difference, TablePlan, Verdict, VerifiedTable
+from etl.options import Options
+from etl.progress import Progress
+from etl.report import Report
+from etl.run import Run
+from etl.tasks import together
+from etl.verify.compare import verify_table
+from etl.verify.found import fit_plan
+from etl.verify.objects import compare_objects, read_columns
+
+
+async def verify(options: Options, progress: Progress) -> Report:
+    """Compare source and target as they are now; nothing is written anywhere."""
+    address = parse_address(options.target)
+    clock = Clock(progress)
+    async with open_snapshot(options.source, options.jobs) as snapshot:
+        plan = await make_plan(snapshot, options)
+        async with open_session(address, options.jobs) as session:
+            found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
+            plan, absent = fit_plan(plan, found)
+            report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE)
+            report = await compare(Run(snapshot, session, options, clock), report, plan.schema, absent)
+            return replace(report, phases=clock.seconds, server_version=session.server_version)
+
+
+async def compare(run: Run, report: Report, schema: str, absent: Iterable[Difference]) -> Report:
+    """Verify every row of every table, and every object; the report's status says what came out."""
+
+    async def compare_table(table: TablePlan) -> VerifiedTable:
+        name = table.source.name
+        rejected = [] if run.rejects is None else run.rejects.file_of(name).ordinals
+        async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
+            run.progress.start_table(name, table.source.rows_estimate)
+
+            def on_rows(rows: int, source_bytes: int) -> None:
+                run.progress.advance(name, rows, source_bytes)
+
+            left_out: dict[str, Any] = {"rejected": rejected} if rejected else {}
+            work = verify_table(reader.connection, connection, table, schema, on_rows, **left_out)
+            result = await guarded(connection, work)
+            run.progress.finish_table(name)
+            return result
+
+    with run.clock.phase("verify", report.plan.rows_estimate):
+        verified = await together(*(compare_table(table) for table in report.plan.largest_first))
+        async with run.connections.borrow() as connection:
+            differences = (*absent, *await compare_objects(connection, report.plan, schema))
+    equal = not differences and all(table.verdict is Verdict.EQUAL for table in verified)
+    return replace(
+        report,
+        verified=tuple(verified),
+        differences=differences,
+        status=report.status if equal else ExitStatus.DIFFERENT,
+    )
