@@ -62,7 +62,7 @@ def test_help_imports_only_click() -> None:
         "orjson",
     }
     assert not heavy & modules
-    assert {name for name in modules if name.startswith("etl.")} == {"etl.shell", "etl.shell.cli"}
+    assert {name for name in modules if name.startswith("etl.")} == {"etl.shell", "etl.shell.cli", "etl.shell.flags"}
 
 
 def test_help_answers_at_once() -> None:

@@ -1,0 +1,143 @@
+"""The flags that several commands have in common, and where their values come from: ETL_*, etl.toml, the command line.
+
+Invariant: only click is imported here, as in ``cli``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+PROGRESS_KINDS = ("auto", "bar", "plain", "json", "none")
+
+
+class Word(click.Choice[str]):
+    """A choice that names the word that was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), self.choices, n=1, cutoff=0.5)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.BadParameter(f"{error.message}{meant}", ctx, param) from None
+
+
+class PageBytes(click.ParamType[int]):
+    """A size such as 512kB or 2MB, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from etl.shell.invocation import read_page_bytes
+
+        try:
+            return read_page_bytes(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """A flag that ETL_<NAME> sets too."""
+    long = next(name for name in names if name.startswith("--"))
+    variable = "ETL_" + long.split("/")[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, **settings)
+
+
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, shown by --help in this order."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Make the settings of etl.toml the defaults of this command's flags."""
+    from pathlib import Path
+
+    from etl.shell.settings import FILE_NAME, read_settings
+
+    path = Path(value or FILE_NAME)
+    if value is None and not path.exists():
+        return
+    group = ctx.find_root().command
+    known = {name: _parameter_names(command) for name, command in getattr(group, "commands", {}).items()}
+    found = read_settings(path, str(ctx.info_name), known)
+    for parameter in ctx.command.params:
+        setting = found.get(str(parameter.name))
+        if parameter.multiple and setting is not None and not isinstance(setting, list):
+            found[str(parameter.name)] = [setting]
+    ctx.default_map = found
+
+
+def _parameter_names(command: click.Command) -> frozenset[str]:
+    return frozenset(str(parameter.name) for parameter in command.params) - {"config", "help"}
+
+
+selection = together(
+    option("--tables", multiple=True, metavar="GLOB", help="Only these tables; may be repeated."),
+    option("--exclude", multiple=True, metavar="GLOB", help="All tables but these; may be repeated."),
+    option("--target-schema", default="public", show_default=True, metavar="NAME", help="Schema of the target."),
+    option(
+        "--cast",
+        multiple=True,
+        metavar="TABLE.COLUMN=TYPE[:READING]",
+        help="Another type for a column; globs; may be repeated.",
+    ),
+    option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Tables at once.  [default: cores, at most 4]"),
+)
+values = together(
+    option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Where times without an offset are."),
+    option("--ambiguous", type=Word(("earliest", "latest")), help="Local times that exist twice or not at all."),
+    option("--zero-dates", type=Word(("refuse", "null")), default="refuse", show_default=True, help="0 as a date."),
+    option("--empty-as-null", is_flag=True, help="'' is NULL in columns that are not text."),
+    option("--nul", type=Word(("refuse", "strip")), default="refuse", show_default=True, help="NUL inside text."),
+    option("--encoding", type=Word(("latin1",)), help="How to read text that is not UTF-8.  [default: refuse it]"),
+    option("--truncate", is_flag=True, help="Cut text to the n of varchar(n) and char(n)."),
+    option("--integers", type=Word(("bigint", "fit")), default="bigint", show_default=True, help="Types of integers."),
+)
+loading = together(
+    option("--force", is_flag=True, help="Replace the target tables that are in the way (never CASCADE)."),
+    option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
+    option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value."),
+    option(
+        "--accept-untranslated", is_flag=True, help="Exit 0 although views, triggers or checks were not translated."
+    ),
+    option(
+        "--on-error",
+        type=Word(("stop", "reject")),
+        default="stop",
+        show_default=True,
+        help="What a value that cannot be held does: stop the run, or send its row to a file.",
+    ),
+    option("--rejects", default="rejects", show_default=True, metavar="DIR", help="Where rejected rows go."),
+    option("--coercion-log", metavar="FILE", help="Write every coerced value here, one JSON object a line."),
+    option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows."),
+)
+telling = together(
+    option("--report", multiple=True, metavar="FILE", help="Write the report here too, FILE.json; may be repeated."),
+    option("--progress", type=Word(PROGRESS_KINDS), default="auto", show_default=True, help="How to show progress."),
+    option("--log-level", type=Word(LOG_LEVELS), default="warning", show_default=True, help="What to log on stderr."),
+    option("--debug", is_flag=True, help="Show the traceback of a failure."),
+    click.option(
+        "--config",
+        is_eager=True,
+        expose_value=False,
+        callback=read_config,
+        envvar="ETL_CONFIG",
+        metavar="FILE.toml",
+        help="Settings named as the flags.  [default: etl.toml]",
+    ),
+)
+password = option("-p", "--ask-password", is_flag=True, help="Ask for the password of the target.")
