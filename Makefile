@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.stamp
-EXTRAS := embedded,fast,dev
+EXTRAS := embedded,fast,move,dev
 
 .PHONY: help venv demo test check format bench clean
 
