@@ -108,7 +108,7 @@ async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
 
 
 async def _drain(stage: str, pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Any) -> int:
-    from etl.pipeline import coerce, slices_of
+    from etl.loading import coerce, slices_of
 
     flow: AsyncGenerator[Any] = pages
     if stage == "coerce":
