@@ -33,6 +33,7 @@ from etl.progress import Progress
 from etl.survey_report import Inspection
 from etl.tasks import together
 from etl.threads import in_thread
+from etl.transform.schema.backfills import with_backfills
 from etl.transform.schema.column_types import undecided_columns
 from etl.transform.schema.decide import (
     DoubtfulTypeError,
@@ -81,7 +82,8 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
         sizes = await in_thread(read_sizes, reader)
     catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
     undecided = undecided_columns(catalog, options.casts)
-    return plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
+    plan = plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
+    return with_backfills(plan, options.backfills)
 
 
 async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock) -> Plan:

@@ -13,6 +13,15 @@ def default_jobs() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfill:
+    """What the NULLs of one source column become on the way, as text of its type: the owner of rows that had none."""
+
+    table: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """``etl migrate`` and ``etl verify``; fields are named as the flags are."""
 
@@ -40,3 +49,4 @@ class Options:
     on_error: str = "stop"  # stop | reject
     rejects: Path = Path("rejects")  # the folder of the reject files
     coercion_log: Path | None = None  # every coerced value, one JSON object a line
+    backfills: tuple[Backfill, ...] = ()  # of `etl move`; no flag sets them

@@ -48,6 +48,7 @@ class Reading:
     strip_nul: bool = False
     encoding: str | None = None  # latin1: bytes that are not UTF-8
     truncate: bool = False  # to the length n of varchar(n) and char(n)
+    null_as: str | None = None  # what a NULL becomes, as if this text stood there (``owner-backfilled``)
 
 
 PLAIN_READING = Reading()

@@ -19,6 +19,7 @@ from etl.verify.cells import Cells
 from etl.verify.decimals import integers_as_numeric, reals_as_free_numeric, reals_as_numeric
 from etl.verify.documents import canonical_documents
 from etl.verify.equivalents import expected_payload
+from etl.verify.filled_cells import with_filled
 from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, widths_of
 from etl.verify.null_cells import without_nulls
 from etl.verify.text_cells import untouched
@@ -52,7 +53,7 @@ Field = FixedField | VaryingField
 
 def expected_field(cells: Cells, kind: PgType, reading: Reading = PLAIN_READING) -> Field:
     """The expected fields of one column, for json and jsonb with canonical documents as payloads."""
-    cells = without_nulls(cells, kind, reading)
+    cells = with_filled(without_nulls(cells, kind, reading), reading)
     if kind.name in FIXED:
         return _fixed_field(cells, kind, reading)
     return _varying_field(cells, kind, reading)

@@ -33,7 +33,7 @@ class _SourceRow:
         self.rowid = rowid
         self.values = [cells.at(0) for cells in rows.columns]
         self.nulls = [
-            reads_as_null(*stored, column.type, column.reading)
+            reads_as_null(*stored, column.type, column.reading) and column.reading.null_as is None
             for stored, column in zip(self.values, table.columns, strict=True)
         ]
         row = row_list(expect_rows(rows, table).rows)[0]

@@ -26,7 +26,7 @@ from etl.model import (
     TargetPage,
 )
 from etl.transform.rows.arrow_types import target_arrow_type, underlying
-from etl.transform.rows.buffers import Rows, empty_cells, only, valid_mask
+from etl.transform.rows.buffers import BoolMask, Rows, empty_cells, only, valid_mask
 from etl.transform.rows.outcomes import Outcome, Refused, TargetValue
 from etl.transform.rows.parts import Part, parts_of
 from etl.transform.rows.rendering import SourceValue, render_source, render_target
@@ -94,6 +94,8 @@ class ColumnWork:
             array = pa.nulls(self.row_count, arrow_type)
         else:
             array = arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
+        if self.reading.null_as is not None and array.null_count:
+            array = self._fill_nulls(array, self.reading.null_as)
         if not_null and array.null_count and len(self.refused) < self.refusal_limit:
             self._refuse_nulls(array)
         self.refused = sorted(self.refused, key=lambda refused: refused[0])[: self.refusal_limit]
@@ -153,9 +155,25 @@ class ColumnWork:
         if rows.size:
             self.coerced.setdefault(rule, []).append(rows)
 
-    def _refuse_nulls(self, array: pa.Array) -> None:
+    def _fill_nulls(self, array: pa.Array, text: str) -> pa.Array:
+        """The column with the value of ``text`` where it would be NULL (``owner-backfilled``)."""
+        nulls = self._nulls(array)
+        outcome = convert_value(text.encode(), StorageClass.TEXT, self.target, self.reading)
+        if isinstance(outcome, Refused):
+            rows = np.flatnonzero(nulls)[: self.refusal_limit].tolist()
+            self.refused += [(row, None, StorageClass.NULL, outcome) for row in rows]
+            return array
+        self._note("owner-backfilled", np.flatnonzero(nulls))
+        return pc.if_else(pa.array(nulls), pa.array([outcome.value], array.type)[0], array)
+
+    def _nulls(self, array: pa.Array) -> BoolMask:
+        """Where NULL stands, but for the cells that are empty because they were refused."""
         nulls = ~valid_mask(array)
-        nulls[[row for row, *_ in self.refused]] = False  # nothing stands there because it was refused
+        nulls[[row for row, *_ in self.refused]] = False
+        return nulls
+
+    def _refuse_nulls(self, array: pa.Array) -> None:
+        nulls = self._nulls(array)
         for row in np.flatnonzero(nulls)[: self.refusal_limit].tolist():
             value, storage = self.source_cell(row)
             what = "NULL" if value is None else f"{render_source(value, storage)}, which becomes NULL,"
