@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.model import Affinity, PgType
-from etl.transform.schema.expressions import ScopeColumn, translate_condition
+from etl.transform.schema.expressions import ScopeColumn, translate_condition, translate_value
 from etl.transform.schema.syntax import Untranslatable
 
 TABLE = "create table t (n {0}, m {0}, x {1}, p {2}, flag {3}, a {4}, b {5}, d {6}, r {7})"
@@ -88,6 +88,31 @@ def comparisons(draw: st.DrawFn) -> str:
     return f"{subject} {draw(SIGNS)} {draw(constants)}"
 
 
+PATTERNS = ["'a%'", "'A_'", "'%É%'", "'%'", "''", "' a%'", "'_'", "'ſ'", "'1%'", "'%''%'"]
+GLOBS = ["'a*'", "'[A-Z]*'", "'?'", "'[^a]*'", "'*[0-9]'", "'[]]'", "'[é-ü]'", "'[a-]'", "'*.*'", "'[%]'", "'É'", "''"]
+MATCHES = st.one_of(
+    st.tuples(st.sampled_from(["a", "b", "a || b"]), st.sampled_from(["like", "not like"]), st.sampled_from(PATTERNS)),
+    st.tuples(st.sampled_from(["a", "b"]), st.just("like"), st.sampled_from(["'!%' escape '!'", "'a!_' escape '!'"])),
+    st.tuples(st.sampled_from(["a", "b", "trim(a)"]), st.sampled_from(["glob", "not glob"]), st.sampled_from(GLOBS)),
+).map(" ".join)
+# integers up to 2^63 and down to -2^63 on both sides: SQLite goes on with reals
+ARITHMETIC = st.tuples(
+    st.sampled_from(["n + m", "n - m", "n * m", "n / m", "n % m", "-n", "n + 1", "n * -3", "x + n", "x * 2", "p + n",
+                     "p * 2", "x / 2", "2.5 / x", "x - p", "n / 2 + m", "abs(n + 1)", "coalesce(n, m)", "ifnull(n, 0)",
+                     "nullif(n, 1)", "max(n, m)", "min(n, m, 2)", "iif(flag, n, m)", "flag + n", "cast(n as real)",
+                     "case n when 1 then 2 when null then 3 else m end", "instr(a, 'a')", "length(a || b)",
+                     "length(substr(a, 2))", "length(replace(a, 'a', 'aa'))", "cast(flag as int)"]),
+    SIGNS,
+    st.sampled_from(["0", "1", "-1", "2", "3", "0.5", "2.5"]),
+).map(" ".join)  # fmt: skip
+STRING_VALUES = st.tuples(
+    st.sampled_from(["a || b", "a || n", "flag || a", "substr(a, 1, 2)", "substr(a, 2)", "replace(a, 'a', '')",
+                     "coalesce(a, b)", "ltrim(a)", "rtrim(a, 'b ')", "hex(r)", "cast(n as text)", "lower(a || 'É')",
+                     "case when n > 1 then a else b end", "nullif(a, 'a')", "iif(a < b, a, 'z')"]),
+    SIGNS,
+    STRINGS,
+).map(" ".join)  # fmt: skip
+TRUTHS = st.sampled_from(["n", "x", "not n", "n and x", "flag or n", "n + 1", "1", "p"])
 FLAGS = st.one_of(
     st.sampled_from(["flag", "not flag", "flag is true", "flag is not false", "flag in (0, 1)", "flag not in (1)"]),
     EQUALS.flatmap(lambda sign: st.sampled_from([f"flag {sign} 1", f"0 {sign} flag", f"flag {sign} true"])),
@@ -96,7 +121,7 @@ TYPEOFS = st.sampled_from(
     ["typeof(n) = 'integer'", "typeof(a) in ('text', 'null')", "typeof(p) in ('integer', 'real')", "'blob' = typeof(r)"]
 )
 CONDITIONS = st.recursive(
-    st.one_of(comparisons(), FLAGS, TYPEOFS),
+    st.one_of(comparisons(), FLAGS, TYPEOFS, MATCHES, ARITHMETIC, STRING_VALUES, TRUTHS),
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda parts: " ".join(parts)),
         inner.map(lambda text: f"not ({text})"),
@@ -166,3 +191,32 @@ def test_translated_conditions_agree_with_sqlite(conditions: list[str], server_d
     for (sql, rendered), expected, found in zip(pairs, source, target, strict=True):
         wrong = [(row, e, f) for row, e, f in zip(rows(), expected, found, strict=True) if e != f]
         assert wrong == [], (sql, rendered)
+
+
+VALUES = ["n", "-n", "n + 1", "n * 2", "n / 3", "n % 3", "x * 2", "x + n", "p * 3", "x / n", "a || '-' || b", "length(a)",
+          "upper(a)", "trim(b)", "substr(a, 2, 1)", "replace(a, 'a', 'é')", "coalesce(a, b, 'none')", "hex(r)",
+          "case when n > 1 then 'many' when n = 1 then 'one' end", "case flag when 1 then 'on' else 'off' end",
+          "iif(a like 'A%', n, m)", "nullif(a, b)", "max(n, 2)", "min(x, 0.5)", "abs(x)", "instr(a, b)",
+          "cast(flag as text)", "coalesce(n, flag)", "a || n || flag", "cast(n as real) / 2"]  # fmt: skip
+
+
+def test_translated_values_are_those_of_sqlite(server_dsn: str) -> None:
+    """Every function and operator over sixty rows of edges; an integer beyond 64 bits is an error in PostgreSQL."""
+    script = TABLE.format(*SOURCE_TYPES)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(script)
+        connection.executemany(f"insert into t values ({', '.join('?' * 9)})", rows())
+        expected = {
+            sql: [row[0] for row in connection.execute(f"select {sql} from t order by rowid")] for sql in VALUES
+        }
+    operands = {sql: translate_value(sql, SCOPE) for sql in VALUES}
+    found = asyncio.run(target_verdicts(server_dsn, [operand.sql for operand in operands.values()]))
+    for (sql, operand), ours in zip(operands.items(), found, strict=True):
+        kinds = {"integer": int, "real": float, "number": float, "text": str}
+        for row, wanted, value in zip(rows(), expected[sql], ours, strict=True):
+            if wanted is None or value is None:
+                assert (wanted, value) == (None, None), (sql, operand.sql, row)
+            elif operand.kind == "integer" and isinstance(wanted, float):
+                assert abs(value) >= 2**63, (sql, operand.sql, row)
+            else:
+                assert kinds[operand.kind](value) == wanted, (sql, operand.sql, row)

@@ -7,15 +7,18 @@ on both sides for every value that its column can hold; anything else raises ``U
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlglot import exp
 
-from etl.model import Affinity, PgType
 from etl.transform.schema.literals import boolean_literal, exact_number, is_iso_date, number_literal
-from etl.transform.schema.names import quote, quote_text
+from etl.transform.schema.names import quote_text
+from etl.transform.schema.patterns import translate_glob, translate_like
+from etl.transform.schema.scalars import NUMBERS, Scalars
+from etl.transform.schema.scope import Operand, Scope, ScopeColumn, column_operand, find_column
 from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
-from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
+from etl.transform.schema.types import NUMBER_TYPES
+
+__all__ = ["Scope", "ScopeColumn", "translate_condition", "translate_index_term", "translate_value"]
 
 COMPARISONS: Mapping[type[exp.Expression], str] = {
     exp.EQ: "=",
@@ -29,14 +32,6 @@ COMPARISONS: Mapping[type[exp.Expression], str] = {
 }
 ORDERINGS = frozenset({"<", "<=", ">", ">="})
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.REAL, Affinity.NUMERIC})
-# Target type → the source affinities under which SQLite compares the values as PostgreSQL will.
-COMPARABLE_AFFINITIES: Mapping[str, frozenset[Affinity]] = {
-    **dict.fromkeys(NUMBER_TYPES | {"boolean"}, NUMERIC_AFFINITIES),
-    "date": frozenset({Affinity.NUMERIC, Affinity.TEXT}),
-    "text": frozenset({Affinity.TEXT}),
-    "varchar": frozenset({Affinity.TEXT}),
-}
 # what typeof() says of the values that a target type can hold
 CLASSES_OF_TYPE: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("smallint", "integer", "bigint", "boolean"), frozenset({"integer"})),
@@ -48,47 +43,33 @@ CLASSES_OF_TYPE: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeColumn:
-    """A column that an expression may name."""
-
-    name: str  # in the target
-    type: PgType
-    affinity: Affinity  # of the source: it decides what SQLite compares
-    collation: str = "BINARY"  # of the source
-
-
-# source name in lower case → column
-Scope = Mapping[str, ScopeColumn]
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """A column or a function of a column, with the type that it has in the target."""
-
-    sql: str
-    type: PgType
-
-
 def translate_condition(sql: str, scope: Scope) -> str:
     """A CHECK's or a partial index's condition. Raises Untranslatable."""
-    return _condition(parse(sql), scope)
+    return condition(parse(sql), scope)
+
+
+def translate_value(sql: str, scope: Scope) -> Operand:
+    """A value, as of a generated column. Raises Untranslatable."""
+    return Scalars(scope, condition).value(parse(sql))
 
 
 def translate_index_term(sql: str, scope: Scope) -> str:
-    """An expression of an index: only functions of text columns that fold ASCII alone. Raises Untranslatable."""
+    """An expression of an index, in parentheses unless it is one call. Raises Untranslatable."""
     node = unwrapped(parse(sql))
-    if isinstance(node, exp.Anonymous) and node.name.lower() in {"lower", "upper"}:
-        return _function(node, scope).sql
-    raise Untranslatable("only lower() and upper() of a text column are translated in an index")
+    operand = Scalars(scope, condition).value(node)
+    if operand.constant or operand.kind not in NUMBERS | {"text"}:
+        raise Untranslatable(f"{written(node)} orders otherwise in PostgreSQL")
+    if operand.kind == "text" and isinstance(node, exp.Anonymous) and node.name.lower() in {"lower", "upper"}:
+        return operand.sql
+    return f'({operand.sql} collate "C")' if operand.kind == "text" else f"({operand.sql})"
 
 
-def _condition(node: exp.Expression, scope: Scope) -> str:
+def condition(node: exp.Expression, scope: Scope) -> str:
     if isinstance(node, exp.Paren):
-        return _condition(node.this, scope)
+        return condition(node.this, scope)
     if isinstance(node, exp.And | exp.Or):
         word = "and" if isinstance(node, exp.And) else "or"
-        return f"({_condition(node.this, scope)} {word} {_condition(node.expression, scope)})"
+        return f"({condition(node.this, scope)} {word} {condition(node.expression, scope)})"
     if isinstance(node, exp.Not):
         return _negation(unwrapped(node.this), scope)
     if isinstance(node, exp.Is):
@@ -105,12 +86,29 @@ def _condition(node: exp.Expression, scope: Scope) -> str:
         return _comparison(node, scope)
     if isinstance(node, exp.Anonymous) and node.name.lower() == "json_valid":
         return _json_valid(node, scope)
-    if isinstance(node, exp.Column):
-        operand = _operand(node, scope)
-        if operand.type.name == "boolean":
-            return operand.sql
-        raise Untranslatable(f"{operand.sql} alone is no condition in PostgreSQL")
-    raise Untranslatable(_unknown(node))
+    if isinstance(node, exp.Like | exp.Glob | exp.Escape):
+        return _pattern(node, scope)
+    operand = _operand(node, scope)
+    if operand.kind == "boolean":
+        return operand.sql
+    if operand.kind in NUMBERS:
+        return f"{operand.sql} <> 0"
+    raise Untranslatable(f"{operand.sql} alone is no condition in PostgreSQL")
+
+
+def _pattern(node: exp.Expression, scope: Scope) -> str:
+    """LIKE and GLOB of a text operand with a constant pattern."""
+    escape = None
+    if isinstance(node, exp.Escape):
+        escape, node = _string(node.expression), node.this
+    if not isinstance(node, exp.Like | exp.Glob):
+        raise Untranslatable(_unknown(node))
+    (subject,) = Scalars(scope, condition).texts([node.this])
+    pattern = _string(unwrapped(node.expression), scope)
+    if isinstance(node, exp.Glob):
+        return translate_glob(subject, pattern)
+    rendered = translate_like(subject, pattern, escape)
+    return f"not ({rendered})" if node.args.get("negate") else rendered
 
 
 def _negation(node: exp.Expression, scope: Scope) -> str:
@@ -118,14 +116,14 @@ def _negation(node: exp.Expression, scope: Scope) -> str:
         return _is(node, scope, "is not")
     if isinstance(node, exp.In):
         return _in(node, scope, "not in")
-    return f"not ({_condition(node, scope)})"
+    return f"not ({condition(node, scope)})"
 
 
 def _is(node: exp.Is, scope: Scope, word: str) -> str:
     """``is null`` of any column; ``is true`` of booleans."""
     right = node.expression
     if isinstance(right, exp.Null):
-        return f"{_operand(unwrapped(node.this), scope, any_collation=True).sql} {word} null"
+        return f"{_anything(unwrapped(node.this), scope)} {word} null"
     operand = _operand(unwrapped(node.this), scope)
     if isinstance(right, exp.Boolean) and operand.type.name == "boolean":
         return f"{operand.sql} {word} {'true' if right.this else 'false'}"
@@ -166,49 +164,29 @@ def _comparison(node: exp.Expression, scope: Scope) -> str:
 
 def _same_kind(left: Operand, right: Operand) -> Operand:
     """The right operand, when both sides compare in PostgreSQL as they do in SQLite."""
-    kinds = {left.type.name, right.type.name}
-    if kinds <= INTEGER_TYPES or kinds <= {"text", "varchar"} or (len(kinds) == 1 and kinds <= {"date", "boolean"}):
+    if left.kind == right.kind and (left.kind in {"integer", "text"} or left.type == right.type):
         return right
-    if len(kinds) == 1 and kinds <= NUMBER_TYPES:
+    if left.type.name == right.type.name == "numeric" and "integer" not in {left.kind, right.kind}:
         return right
     raise Untranslatable(f"{left.type} and {right.type} do not compare as in SQLite")
 
 
-def _operand(node: exp.Expression, scope: Scope, any_collation: bool = False) -> Operand:
-    if isinstance(node, exp.Anonymous):
-        return _function(node, scope)
-    column = _column(node, scope)
-    if column is None:
-        raise Untranslatable(_unknown(node))
-    if column.collation != "BINARY" and not any_collation:
-        raise Untranslatable(f"{quote(column.name)} compares by the collation {column.collation}")
-    if any_collation or column.affinity in COMPARABLE_AFFINITIES.get(column.type.name, frozenset()):
-        return Operand(quote(column.name), column.type)
-    raise Untranslatable(f"{quote(column.name)} compares otherwise as {column.type}")
+def _operand(node: exp.Expression, scope: Scope) -> Operand:
+    """One side of a comparison: a column compares by its collation, everything else by bytes."""
+    column = find_column(node, scope)
+    if column is not None:
+        return column_operand(column)
+    if isinstance(node, exp.Anonymous | exp.Case | exp.DPipe | exp.Cast | exp.Literal | exp.Neg | exp.Boolean):
+        return Scalars(scope, condition).value(node)
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+        return Scalars(scope, condition).value(node)
+    raise Untranslatable(_unknown(node))
 
 
-def _function(node: exp.Anonymous, scope: Scope) -> Operand:
-    """length(), trim(), lower() and upper() of one text column; length() of a bytea column."""
-    name = node.name.lower()
-    arguments = node.expressions
-    if name not in {"length", "trim", "lower", "upper"} or len(arguments) != 1:
-        raise Untranslatable(f"{name}() is not translated")
-    column = _column(unwrapped(arguments[0]), scope)
-    if column is None:
-        raise Untranslatable(f"{name}() is translated for a column only")
-    inner = quote(column.name)
-    if name == "length" and column.type.name == "bytea" and column.affinity is Affinity.BLOB:
-        return Operand(f"octet_length({inner})", PgType("integer"))
-    if column.type.name not in {"text", "varchar"} or column.affinity is not Affinity.TEXT:
-        raise Untranslatable(f"{name}() of a {column.type} column is not translated")
-    if name == "length":  # characters on both sides; a NUL, where SQLite stops, cannot be in the target
-        return Operand(f"length({inner})", PgType("integer"))
-    if column.collation != "BINARY":
-        raise Untranslatable(f"{inner} compares by the collation {column.collation}")
-    if name == "trim":  # blanks only, as SQLite
-        return Operand(f"btrim({inner})", column.type)
-    # SQLite folds ASCII only, which is what "C" does
-    return Operand(f'{name}({inner} collate "C")', column.type)
+def _anything(node: exp.Expression, scope: Scope) -> str:
+    """What may be NULL: a column of any type, or a value."""
+    column = find_column(node, scope)
+    return column.sql if column is not None else _operand(node, scope).sql
 
 
 def _literal(node: exp.Expression, operand: Operand, scope: Scope) -> str:
@@ -231,19 +209,19 @@ def _literal(node: exp.Expression, operand: Operand, scope: Scope) -> str:
 
 def _typeof(node: exp.Expression, listed: set[str], scope: Scope, negated: bool) -> str:
     """``typeof(c) = 'integer'``: what the column's type already demands, but for NULL."""
-    column = _column(unwrapped(node.expressions[0]), scope) if len(node.expressions) == 1 else None
+    column = find_column(unwrapped(node.expressions[0]), scope) if len(node.expressions) == 1 else None
     if column is None or negated:
         raise Untranslatable("typeof() is translated for a column only")
     if not CLASSES_OF_TYPE.get(column.type.name, frozenset({""})) <= listed:
         raise Untranslatable(f"typeof() of a {column.type} column is not translated")
-    return "true" if "null" in listed else f"{quote(column.name)} is not null"
+    return "true" if "null" in listed else f"{column.sql} is not null"
 
 
 def _json_valid(node: exp.Anonymous, scope: Scope) -> str:
-    column = _column(unwrapped(node.expressions[0]), scope) if len(node.expressions) == 1 else None
+    column = find_column(unwrapped(node.expressions[0]), scope) if len(node.expressions) == 1 else None
     if column is None or column.type.name not in {"json", "jsonb"}:
         raise Untranslatable("json_valid() is translated for json and jsonb columns only")
-    return f"(case when {quote(column.name)} is not null then true end)"  # NULL for NULL, as in SQLite
+    return f"(case when {column.sql} is not null then true end)"  # NULL for NULL, as in SQLite
 
 
 def _is_typeof(node: exp.Expression) -> bool:
@@ -255,18 +233,14 @@ def _is_constant(node: exp.Expression, scope: Scope) -> bool:
         return True
     if isinstance(node, exp.Neg):
         return _is_constant(unwrapped(node.this), scope)
-    return isinstance(node, exp.Column) and _column(node, scope) is None and bool(node.this.quoted)
-
-
-def _column(node: exp.Expression, scope: Scope) -> ScopeColumn | None:
-    return scope.get(node.name.lower()) if isinstance(node, exp.Column) else None
+    return isinstance(node, exp.Column) and find_column(node, scope) is None and bool(node.this.quoted)
 
 
 def _string(node: exp.Expression, scope: Scope | None = None) -> str:
     """A string constant; a name in double quotes that no column has is one too, as SQLite takes it."""
     if isinstance(node, exp.Literal) and node.is_string:
         return str(node.this)
-    if isinstance(node, exp.Column) and node.this.quoted and (scope is None or _column(node, scope) is None):
+    if isinstance(node, exp.Column) and node.this.quoted and (scope is None or find_column(node, scope) is None):
         return str(node.name)
     raise Untranslatable(f"{written(node)} is no string")
 

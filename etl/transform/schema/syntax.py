@@ -25,18 +25,29 @@ class PlainFunctions(SQLite):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": SQLite.Parser.FUNCTION_PARSERS["CAST"]}
         NO_PAREN_FUNCTIONS: ClassVar[dict[str, Any]] = {}
-        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SQLite.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
 
 
 @lru_cache(maxsize=1024)
 def parse(sql: str) -> exp.Expression:
     """The syntax tree of one SQLite expression. Raises Untranslatable."""
+    query = parse_query(f"select {sql}")  # alone, `replace(…)` would be read as a statement
+    if not isinstance(query, exp.Select) or len(query.expressions) != 1 or query.args.get("from_"):
+        raise Untranslatable("the expression cannot be read")
+    (node,) = query.expressions
+    if not isinstance(node, exp.Expression) or isinstance(node, exp.Alias):
+        raise Untranslatable("the expression cannot be read")
+    return node
+
+
+def parse_query(sql: str) -> exp.Expression:
+    """The syntax tree of one SELECT. Raises Untranslatable."""
     try:
         node = parse_one(sql, dialect=PlainFunctions)
     except (SqlglotError, RecursionError) as error:
-        raise Untranslatable("the expression cannot be read") from error
+        raise Untranslatable("SQLite's text cannot be read") from error
     if not isinstance(node, exp.Expression):
-        raise Untranslatable("the expression cannot be read")
+        raise Untranslatable("SQLite's text cannot be read")
     return node
 
 

@@ -1,0 +1,83 @@
+"""What an SQL expression may name, and what is known of each operand.
+
+Invariant: a column is an operand only where SQLite compares and computes with the very values that the target holds;
+where its affinity makes something else of them, it is refused with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from etl.model import Affinity, PgType
+from etl.transform.schema.names import quote
+from etl.transform.schema.syntax import Untranslatable
+from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
+
+NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.REAL, Affinity.NUMERIC})
+# Target type → the source affinities under which SQLite compares the values as PostgreSQL will.
+COMPARABLE_AFFINITIES: Mapping[str, frozenset[Affinity]] = {
+    **dict.fromkeys(NUMBER_TYPES | {"boolean"}, NUMERIC_AFFINITIES),
+    "date": frozenset({Affinity.NUMERIC, Affinity.TEXT}),
+    "text": frozenset({Affinity.TEXT}),
+    "varchar": frozenset({Affinity.TEXT}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeColumn:
+    """A column that an expression may name."""
+
+    name: str  # in the target
+    type: PgType
+    affinity: Affinity  # of the source: it decides what SQLite compares
+    collation: str = "BINARY"  # of the source
+    qualifier: str = ""  # of a query's table: its name or alias
+
+    @property
+    def sql(self) -> str:
+        return f"{quote(self.qualifier)}.{quote(self.name)}" if self.qualifier else quote(self.name)
+
+
+# source name in lower case, in a query also with its table's (``t.name``) → column; None for a name that is ambiguous
+Scope = Mapping[str, ScopeColumn | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A part of an expression with the type that it has in the target.
+
+    ``kind`` says what SQLite has there: integer; real; number (either of the two); text; else the type's name.
+    """
+
+    sql: str
+    type: PgType
+    kind: str
+    constant: bool = False
+
+    @classmethod
+    def of(cls, sql: str, type_: PgType, *, constant: bool = False) -> Operand:
+        name = type_.name
+        kind = (
+            "integer" if name in INTEGER_TYPES else {"varchar": "text", "numeric": "number", "real": "real"}.get(name)
+        )
+        return cls(sql, type_, kind or {"double precision": "real"}.get(name, name), constant)
+
+
+def find_column(node: exp.Expression, scope: Scope) -> ScopeColumn | None:
+    """The column that the node names, if it names one."""
+    if not isinstance(node, exp.Column):
+        return None
+    qualified = f"{node.table.lower()}.{node.name.lower()}" if node.table else ""
+    return scope.get(qualified) or scope.get(node.name.lower())
+
+
+def column_operand(column: ScopeColumn, *, any_collation: bool = False) -> Operand:
+    """The column as something to compare and to compute with. Raises Untranslatable."""
+    if column.collation != "BINARY" and not any_collation:
+        raise Untranslatable(f"{quote(column.name)} compares by the collation {column.collation}")
+    if column.affinity not in COMPARABLE_AFFINITIES.get(column.type.name, frozenset()):
+        raise Untranslatable(f"{quote(column.name)} compares otherwise as {column.type}")
+    return Operand.of(column.sql, column.type)
