@@ -43,6 +43,7 @@ from etl.transform.schema.decide import (
     may_be_cured,
     needs_survey,
 )
+from etl.transform.schema.generation import made_plain
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
 from etl.transform.survey.problems import problems_of, remarks_of
@@ -213,8 +214,10 @@ def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:
     """The plan with these tables in place of those of the same names; what was decided is among its notes."""
     new = {table.source.name: table for table in tables}
     decided = tuple(new.get(table.source.name, table) for table in plan.tables)
-    notes = (note for pair in zip(plan.tables, decided, strict=True) for note in decision_notes(*pair))
-    return replace(plan, tables=decided, notes=(*plan.notes, *notes))
+    pairs = list(zip(plan.tables, decided, strict=True))
+    notes = (note for pair in pairs for note in decision_notes(*pair))
+    plain = (thing for pair in pairs for thing in made_plain(*pair))
+    return replace(plan, tables=decided, notes=(*plan.notes, *notes), untranslated=(*plan.untranslated, *plain))
 
 
 def _only(table: TablePlan, names: frozenset[str]) -> TablePlan:

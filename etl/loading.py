@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from etl.ahead import ahead
 from etl.coercion_log import CoercionLog
-from etl.errors import RefusedValueError, TargetLostError
+from etl.errors import RefusedValueError, TargetError, TargetLostError
 from etl.extract.reader import Reader
 from etl.inspection import decide_again, read, with_tables
-from etl.load.connect import guarded, retrying
+from etl.load.connect import guarded, is_beyond_its_type, retrying
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
@@ -31,6 +31,7 @@ from etl.transform.rows.rejection import coerce_or_reject
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
 from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
+from etl.transform.schema.generation import with_plain_columns
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
@@ -53,14 +54,18 @@ async def load_all(run: Run, staging: Staging, plan: Plan) -> tuple[Plan, Sequen
 async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePlan) -> tuple[TablePlan, LoadedTable]:
     """The declared types are tried first; values that contradict them are surveyed once, and the table begins anew."""
     try:
-        return table, await load_rows(run, staging, reader, table, None)
+        return table, await load_rows(run, staging, reader, table.loaded, None)
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
+    except TargetError as error:
+        if table.loaded is table or not is_beyond_its_type(error):
+            raise
+        decided = with_plain_columns(table)  # an expression has no value where SQLite has one
     async with run.connections.borrow() as connection:
         (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
         await guarded(connection, staging.execute_anew(connection, statement))
     rejects = None if run.rejects is None else run.rejects.file_of(table.source.name)
-    return decided, await load_rows(run, staging, reader, decided, rejects)
+    return decided, await load_rows(run, staging, reader, decided.loaded, rejects)
 
 
 async def load_rows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from etl.errors import TargetError
-from etl.load.connect import Connections, guarded, literal, named_errors, quote, retrying
+from etl.load.connect import Connections, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
 from etl.load.journal import Staging
 from etl.model import LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
@@ -68,7 +68,7 @@ async def build_all(
                     async with connections.borrow() as connection:
                         await guarded(connection, staging.execute(connection, [statement]))
         except TargetError as error:
-            if statement.kind == "check" and error.sqlstate == CHECK_VIOLATION:
+            if statement.kind == "check" and (error.sqlstate == CHECK_VIOLATION or is_beyond_its_type(error)):
                 return statement
             raise
         on_built(statement)

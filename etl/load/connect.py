@@ -220,6 +220,11 @@ HINTS = {
 }
 
 
+def is_beyond_its_type(error: TargetError) -> bool:
+    """Whether a computation had no value in its type: out of range, overflow (SQLSTATE class 22, data exception)."""
+    return (error.sqlstate or "").startswith("22")
+
+
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 

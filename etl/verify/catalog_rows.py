@@ -35,6 +35,7 @@ _TABLES = (
 _COLUMNS = f"""
 with tables as ({_TABLES})
 select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attidentity <> '' as identity,
+       a.attgenerated <> '' as generated, a.atthasdef as has_default,
        coalesce(nullif(b.typname, ''), y.typname) as type, y.typtype = 'e' as enum,
        case when y.typtype = 'd' then y.typtypmod else a.atttypmod end as modifier
 from tables t
@@ -86,6 +87,8 @@ class Column:
     type: PgType
     not_null: bool
     identity: bool
+    generated: bool
+    default: bool  # it has one, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,13 @@ async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequenc
     columns: dict[str, dict[str, Column]] = {}
     for row in await target.fetch(_COLUMNS, schema, list(tables)):
         kind = PgType("text") if row["enum"] else type_of(row["type"], row["modifier"])
-        columns.setdefault(row["table"], {})[row["name"]] = Column(kind, row["not_null"], row["identity"])
+        columns.setdefault(row["table"], {})[row["name"]] = Column(
+            kind,
+            row["not_null"],
+            row["identity"],
+            row["generated"],
+            row["has_default"] and not row["generated"],
+        )
     return columns
 
 

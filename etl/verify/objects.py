@@ -55,8 +55,10 @@ def _compare_columns(table: TablePlan, catalog: Catalog) -> Iterator[Difference]
             yield _object(table, column.name, str(column.type), "nothing", column.source.name)
             continue
         wanted = str(column.type) + (" not null" if column.not_null else "") + (" identity" if column.identity else "")
+        wanted += (" generated" if column.generated else "") + (" default" if column.default is not None else "")
         not_null = " not null" if there.not_null and (column.not_null or not _in_key(table, column.name)) else ""
         actual = str(there.type) + not_null + (" identity" if there.identity else "")
+        actual += (" generated" if there.generated else "") + (" default" if there.default else "")
         if wanted != actual:
             yield _object(table, column.name, wanted, actual, column.source.name)
 

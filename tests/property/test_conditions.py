@@ -193,8 +193,9 @@ def test_translated_conditions_agree_with_sqlite(conditions: list[str], server_d
         assert wrong == [], (sql, rendered)
 
 
-VALUES = ["n", "-n", "n + 1", "n * 2", "n / 3", "n % 3", "x * 2", "x + n", "p * 3", "x / n", "a || '-' || b", "length(a)",
-          "upper(a)", "trim(b)", "substr(a, 2, 1)", "replace(a, 'a', 'é')", "coalesce(a, b, 'none')", "hex(r)",
+VALUES = ["n", "-n", "n + 1", "n * 2", "n / 3", "n % 3", "x * 2", "x + n", "p * 3", "x / n", "a || '-' || b",
+          "length(a)", "upper(a)", "trim(b)", "substr(a, 2, 1)", "replace(a, 'a', 'é')", "coalesce(a, b, 'none')",
+          "hex(r)", "n > 1", "a = b or n is null", "a like 'A%'",
           "case when n > 1 then 'many' when n = 1 then 'one' end", "case flag when 1 then 'on' else 'off' end",
           "iif(a like 'A%', n, m)", "nullif(a, b)", "max(n, 2)", "min(x, 0.5)", "abs(x)", "instr(a, b)",
           "cast(flag as text)", "coalesce(n, flag)", "a || n || flag", "cast(n as real) / 2"]  # fmt: skip

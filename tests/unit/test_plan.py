@@ -180,6 +180,7 @@ async def test_index_names_stay_and_derived_names_give_way(plan_case) -> None:
     assert table.primary_key_name == "t_pkey_1"
     assert {index.name for index in table.indexes} == {
         "t_b_a_key", "only_a", "plain_index", "partial_index", "folded_index", "expression_index",
+        "strange_index",
     }  # fmt: skip
 
 
@@ -251,16 +252,19 @@ async def test_foreign_keys_keep_actions_deferral_and_names(plan_case) -> None:
     assert keys["child_b_a_fkey"].parent_columns == ("b", "a")
 
 
+UNIQUE = "{} is not unique: create a unique index on it in the source, and run again"
+
+
 async def test_foreign_keys_that_cannot_be_are_listed_with_the_reason(plan_case) -> None:
     """Missing parents, parents without a unique key, parents that compare otherwise."""
     reasons = untranslated(await plan_case("references"), "foreign key")
     assert reasons == {
         "child.by_folded": "parent(folded) compares by the collation NOCASE",
-        "child.by_part": "parent(part) is not unique",
-        "child.by_loose": "parent(loose) is not unique",
+        "child.by_part": UNIQUE.format("parent(part)"),
+        "child.by_loose": UNIQUE.format("parent(loose)"),
         "child.by_missing": "its parent table missing is not part of this run",
         "child.by_column": "its columns do not match a key of parent",
-        "grandchild.code": "child(by_code) is not unique",
+        "grandchild.code": UNIQUE.format("child(by_code)"),
     }
 
 
@@ -268,22 +272,31 @@ async def test_foreign_keys_that_cannot_be_are_listed_with_the_reason(plan_case)
 
 
 async def test_constraints_are_translated_or_listed(plan_case) -> None:
-    """Eleven CHECKs in the source: each is in one of the two lists."""
+    """Twelve CHECKs in the source: each is in one of the two lists."""
     plan = await plan_case("conditions")
     checks = {check.name: check.condition for check in target_table(plan, "checked").checks}
     assert set(checks) == {
         "checked_age_check", "checked_name_check", "known_state", "checked_flag_check", "checked_price_check",
-        "checked_doc_check", "checked_born_check", "checked_kind_check", "checked_check",
+        "checked_doc_check", "checked_born_check", "checked_kind_check", "checked_note_check", "checked_code_check",
+        "checked_check", "checked_check_1",
     }  # fmt: skip
     listed = [thing for thing in plan.untranslated if thing.kind == "check"]
-    assert [thing.name for thing in listed] == ["checked.note", "checked.code", "checked"]
-    assert listed[2].sql == "CHECK (age / 2 > 3)"
+    assert [thing.name for thing in listed] == ["checked"]
+    assert listed[0].sql == "CHECK (random() > 0)"
 
 
-async def test_generated_columns_and_conflict_clauses_are_listed(plan_case) -> None:
-    """Their values arrive; their rules do not. ABORT is what happens anyway."""
+async def test_generated_columns_are_translated_or_listed(plan_case) -> None:
+    """What has no translation holds today's values."""
+    plan = await plan_case("generated")
+    generated = {column.name: column.generated for column in target_table(plan, "item").columns if column.generated}
+    assert set(generated) == {"total", "label", "big", "slug", "third", "per"}
+    assert generated["third"] == 'div("qty"::numeric, 3)'
+    assert set(untranslated(plan, "generated column")) == {"item.shown", "item.longer", "item.rounded"}
+
+
+async def test_conflict_clauses_are_listed(plan_case) -> None:
+    """ABORT is what happens anyway."""
     plan = await plan_case("conditions")
-    assert set(untranslated(plan, "generated column")) == {"generated.b", "generated.c"}
     clauses = [(thing.name, thing.sql) for thing in plan.untranslated if thing.kind == "conflict clause"]
     assert clauses == [("resolved.a", "ON CONFLICT REPLACE"), ("resolved", "ON CONFLICT IGNORE")]
 
@@ -301,8 +314,9 @@ async def test_defaults_are_translated_or_listed(plan_case) -> None:
 async def test_partial_indexes_are_translated_or_listed(plan_case) -> None:
     """A predicate that may mean something else is not created."""
     plan = await plan_case("conditions")
-    (index,) = target_table(plan, "checked").indexes
-    assert index.predicate == '("flag" = true and "state" = \'new\')'
+    plain, folding = target_table(plan, "checked").indexes
+    assert plain.predicate == '("flag" = true and "state" = \'new\')'
+    assert folding.predicate == "lower(\"name\" collate \"C\") like 'x%' escape ''"
     assert set(untranslated(plan, "index")) == {"partial_untranslated"}
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnClause,
+    Computed,
     Date,
     Double,
     ForeignKeyConstraint,
@@ -148,8 +149,11 @@ def _name(name: str) -> quoted_name:
 
 def _column(plan: ColumnPlan) -> Column[Any]:
     identity = (Identity(always=False),) if plan.identity else ()
+    computed = () if plan.generated is None else (Computed(_sql(plan.generated), persisted=True),)
     default = None if plan.default is None else _sql(plan.default)
-    return Column(_name(plan.name), _type(plan), *identity, nullable=not plan.not_null, server_default=default)
+    return Column(
+        _name(plan.name), _type(plan), *identity, *computed, nullable=not plan.not_null, server_default=default
+    )
 
 
 def _sql(text: str) -> ColumnClause[Any]:

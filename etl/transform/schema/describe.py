@@ -60,6 +60,8 @@ def _column(column: ColumnPlan) -> str:
         parts.append(f'collate "{column.collation}"')
     if column.not_null and not column.identity:
         parts.append("not null")
+    if column.generated is not None:
+        parts.append(f"generated always as ({column.generated}) stored")
     if column.default is not None:
         parts.append(f"default {column.default}")
     note = f"  ({column.note})" if column.note else ""

@@ -12,8 +12,9 @@ from sqlglot import exp
 
 from etl.transform.schema.literals import boolean_literal, exact_number, is_iso_date, number_literal
 from etl.transform.schema.names import quote_text
+from etl.transform.schema.operators import NUMBERS
 from etl.transform.schema.patterns import translate_glob, translate_like
-from etl.transform.schema.scalars import NUMBERS, Scalars
+from etl.transform.schema.scalars import Scalars
 from etl.transform.schema.scope import Operand, Scope, ScopeColumn, column_operand, find_column
 from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
 from etl.transform.schema.types import NUMBER_TYPES

@@ -13,7 +13,6 @@ from etl.errors import PlanError
 from etl.model import (
     CheckPlan,
     ColumnPlan,
-    ForeignKeyPlan,
     Plan,
     SkippedObject,
     SourceCatalog,
@@ -36,9 +35,11 @@ from etl.transform.schema.column_types import (
 from etl.transform.schema.defaults import translate_default
 from etl.transform.schema.definition import Deferral, TableDefinition, read_table_definition
 from etl.transform.schema.expressions import Scope, ScopeColumn, translate_condition
+from etl.transform.schema.foreign_keys import ForeignKeyPlanner
+from etl.transform.schema.generation import generated_expression
 from etl.transform.schema.indexes import IndexPlanner
-from etl.transform.schema.names import Namespace, column_names, quote
-from etl.transform.schema.references import Reference, resolve_references
+from etl.transform.schema.names import Namespace, column_names
+from etl.transform.schema.references import resolve_references
 from etl.transform.schema.selection import select_tables
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.tokens import UnreadableDefinition
@@ -111,8 +112,9 @@ class TablePlanner:
     def plan(self) -> TablePlan:
         """The table without its foreign keys, which need the other tables' keys."""
         columns = self._columns()
-        by_name = {column.source.name: column for column in columns}
         self.scope = self._scope(columns)
+        columns = tuple(self._with_expression(column) for column in columns)
+        by_name = {column.source.name: column for column in columns}
         keys = IndexPlanner(
             self.table,
             self.name,
@@ -145,8 +147,10 @@ class TablePlanner:
         deferrals = self.definition.foreign_keys
         if len(deferrals) != len(listed):
             deferrals = [Deferral()] * len(listed)
-        planned = (self._foreign_key(*pair, tables) for pair in zip(listed, deferrals, strict=True))
-        return replace(self.planned, foreign_keys=tuple(key for key in planned if key is not None))
+        planner = ForeignKeyPlanner(self.planned, tables, self.constraints)
+        keys = tuple(planner.plan(*pair) for pair in zip(listed, deferrals, strict=True))
+        self.untranslated += planner.untranslated
+        return replace(self.planned, foreign_keys=tuple(key for key in keys if key is not None))
 
     # --- columns ---------------------------------------------------------------------------------------------------
 
@@ -182,6 +186,20 @@ class TablePlanner:
         except Untranslatable as reason:
             self._skip("default", column.default, str(reason), column.name)
             return plan
+
+    def _with_expression(self, column: ColumnPlan) -> ColumnPlan:
+        """A generated column with its expression; where that has no translation, it holds today's values as data."""
+        if not column.source.generated:
+            return column
+        sql = self.definition.generated.get(column.source.name)
+        try:
+            if sql is None:
+                raise Untranslatable("its expression cannot be read")
+            return replace(column, generated=generated_expression(sql, column, self.table, self.scope))
+        except Untranslatable as reason:
+            kept = f"the column holds today's values as plain data: {reason}"
+            self._skip("generated column", f"GENERATED ALWAYS AS ({sql or '…'})", kept, column.source.name)
+            return column
 
     def _keyed_columns(self) -> set[str]:
         """Columns of keys, indexes and foreign keys: as text they are compared by bytes, as in SQLite."""
@@ -223,47 +241,6 @@ class TablePlanner:
             checks.append(CheckPlan(self.constraints.take(check.name or derived), condition))
         return tuple(checks)
 
-    def _foreign_key(
-        self, reference: Reference, deferral: Deferral, tables: Mapping[str, TablePlan]
-    ) -> ForeignKeyPlan | None:
-        parent = tables[reference.parent.name] if reference.parent else None
-        problem = reference.problem or self._key_problem(reference, parent)
-        key = reference.source
-        if parent is None or problem:
-            to = f"({', '.join(key.parent_columns)})" if key.parent_columns else ""
-            sql = f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.parent}{to}"
-            self._skip("foreign key", sql, problem or "its parent table is missing", ", ".join(key.columns))
-            return None
-        columns = tuple(self._target_column(self.planned, name).name for name in key.columns)
-        return ForeignKeyPlan(
-            name=self.constraints.take(deferral.name or "_".join((self.name, *columns, "fkey"))),
-            columns=columns,
-            parent=parent.name,
-            parent_columns=tuple(self._target_column(parent, name).name for name in reference.parent_columns),
-            on_update=key.on_update,
-            on_delete=key.on_delete,
-            deferrable=deferral.deferrable,
-            initially_deferred=deferral.initially_deferred,
-        )
-
-    def _key_problem(self, reference: Reference, parent: TablePlan | None) -> str | None:
-        """Why PostgreSQL would refuse the foreign key although SQLite has it."""
-        if parent is None:
-            return None
-        for child_name, parent_name in zip(reference.source.columns, reference.parent_columns, strict=True):
-            child, to = self._target_column(self.planned, child_name), self._target_column(parent, parent_name)
-            kinds = {child.type.name, to.type.name}
-            if len(kinds) > 1 and not (kinds <= INTEGER_TYPES or kinds <= TEXT_TYPES):
-                return f"{child.type} does not compare with {parent.name}.{to.name}, which is {to.type}"
-        wanted = {self._target_column(parent, name).name for name in reference.parent_columns}
-        keys = [{quote(name) for name in parent.primary_key}]
-        keys += [set(index.terms) for index in parent.indexes if index.unique and index.predicate is None]
-        has_key = set(map(quote, wanted)) in keys
-        return None if has_key else f"its parent key in {parent.name} is not created"
-
-    def _target_column(self, table: TablePlan, source_name: str) -> ColumnPlan:
-        return next(column for column in table.columns if column.source.name == source_name)
-
     # --- what is only listed ---------------------------------------------------------------------------------------
 
     def _read_definition(self) -> TableDefinition:
@@ -282,9 +259,6 @@ class TablePlanner:
                 if collation == "NOCASE":
                     why = "comparisons with = and ORDER BY are case-sensitive in PostgreSQL"
                 self._skip("collation", f"COLLATE {collation}", why, column)
-        for generated in (column.name for column in self.table.columns if column.generated):
-            sql = f"GENERATED ALWAYS AS ({self.definition.generated.get(generated, '…')})"
-            self._skip("generated column", sql, "the column holds the values of today as plain data", generated)
         for place, clause in self.definition.conflicts:
             if clause not in SAME_AS_NONE:
                 self._skip("conflict clause", clause, "PostgreSQL has it in INSERT … ON CONFLICT only", place)

@@ -47,7 +47,7 @@ def _key_problem(parent: SourceTable, columns: tuple[str, ...]) -> str | None:
     if parent.rowid_alias is not None and columns == (parent.rowid_alias,):
         return None
     listed = f"{parent.name}({', '.join(columns)})"
-    problem = f"{listed} is not unique"
+    problem = f"{listed} is not unique: create a unique index on it in the source, and run again"
     for index in parent.indexes:
         if not index.unique or index.partial or {term.column for term in index.terms} != set(columns):
             continue

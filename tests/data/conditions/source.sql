@@ -11,7 +11,8 @@ create table checked (
     note text check (note like 'a%'),
     code text check (code glob '[0-9]*'),
     check (age is null or flag = 1),
-    check (age / 2 > 3)
+    check (age / 2 > 3),
+    check (random() > 0)
 );
 create table generated (a int, b int generated always as (a + 1) stored, c text as ('x'));
 create table resolved (a int unique on conflict replace, b int not null on conflict abort, primary key (b) on conflict ignore);
@@ -21,4 +22,5 @@ create table defaulted (
     j numeric(5, 2) default 1.5, k date default '2024-02-30', l text default null
 );
 create index partial_translated on checked (age) where flag = 1 and state = 'new';
-create index partial_untranslated on checked (age) where name like 'x%';
+create index partial_like on checked (age) where name like 'x%';
+create index partial_untranslated on checked (age) where round(age) = 7;

@@ -1,0 +1,68 @@
+"""Translate the expressions of generated columns; each becomes STORED, and nothing is loaded into it.
+
+Invariant: the server's value is the one that SQLite shows: where the column's type or affinity would make something
+else of the expression's value, it is refused, and the verification compares every row all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sqlglot import exp
+
+from etl.model import Affinity, ColumnPlan, SkippedObject, SourceTable, TablePlan
+from etl.transform.schema.expressions import translate_value
+from etl.transform.schema.scope import Operand, Scope
+from etl.transform.schema.syntax import Untranslatable, parse
+from etl.transform.schema.types import INTEGER_TYPES
+
+NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.NUMERIC, Affinity.REAL})
+
+
+def generated_expression(sql: str, column: ColumnPlan, table: SourceTable, scope: Scope) -> str:
+    """The expression as PostgreSQL computes it for this column. Raises Untranslatable."""
+    generated = {other.name.lower() for other in table.columns if other.generated}
+    names = {node.name.lower() for node in parse(sql).find_all(exp.Column)}
+    if names & generated:
+        raise Untranslatable("it is computed from another generated column, which PostgreSQL does not allow")
+    stored = {name: found for name, found in scope.items() if name not in generated}
+    return _assigned(translate_value(sql, stored), column)
+
+
+def _assigned(value: Operand, column: ColumnPlan) -> str:
+    """The value as the column takes it: the affinity of the source, the type of the target."""
+    kind, affinity = column.type.name, column.source.affinity
+    numeric = affinity in NUMERIC_AFFINITIES
+    if kind in INTEGER_TYPES and numeric and value.kind in {"integer", "boolean"}:
+        return f"({value.sql})::integer" if value.kind == "boolean" else value.sql
+    if kind == "boolean" and numeric and value.kind == "boolean":
+        return value.sql
+    if kind == "numeric" and numeric and value.kind == "integer":
+        return value.sql
+    if kind == "double precision" and affinity is Affinity.REAL and value.kind in {"integer", "real", "number"}:
+        return value.sql
+    if kind in {"text", "varchar"} and affinity is Affinity.TEXT:
+        if value.kind == "text":
+            return value.sql
+        if value.kind == "integer" and value.type.name != "numeric":
+            return f"({value.sql})::text"
+    raise Untranslatable(f"a value of the kind {value.kind} is not stored as {column.type} in the same way")
+
+
+def with_plain_columns(table: TablePlan) -> TablePlan:
+    """The table with today's values as data instead of expressions, which the server has refused to compute."""
+    return replace(table, columns=tuple(replace(column, generated=None) for column in table.columns))
+
+
+def made_plain(before: TablePlan, after: TablePlan) -> Iterator[SkippedObject]:
+    """The generated columns that became plain ones on the way."""
+    for old, new in zip(before.columns, after.columns, strict=True):
+        if old.generated is not None and new.generated is None:
+            yield SkippedObject(
+                "generated column",
+                f"{before.source.name}.{old.source.name}",
+                f"GENERATED ALWAYS AS ({old.generated})",
+                "the column holds today's values as plain data: PostgreSQL cannot compute it for all rows",
+                table=before.source.name,
+            )
