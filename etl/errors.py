@@ -53,9 +53,13 @@ class SnapshotError(SourceError):
 
 
 class TargetError(EtlError):
-    """PostgreSQL cannot be reached, refuses us, or refused a statement; ``sqlstate`` is its code, where it gave one."""
+    """PostgreSQL cannot be reached, refuses us, or refused a statement; ``sqlstate`` is its code, where it gave one.
+
+    ``position`` is the place of the row at fault among all rows of the load, from 0, where the server named its line.
+    """
 
     sqlstate: str | None = None
+    position: int | None = None
 
 
 class TargetLostError(TargetError):
@@ -78,6 +82,17 @@ class RefusedValueError(EtlError):
         super().__init__(f"{first.table}.{first.column} ({first.key}): {first.reason}", first.hint)
         self.refusals = tuple(refusals)
         self.problems = tuple(problems)  # of the whole source, where it was read to its end
+
+
+class RefusedRowsError(EtlError):
+    """Rows that the server, or a constraint of the target, does not take although every value of them is allowed."""
+
+    def __init__(self, refusals: Sequence[Refusal], count: int) -> None:
+        first = refusals[0]
+        column = f".{first.column}" if first.column else ""
+        super().__init__(f"{first.table}{column} ({first.key}): {first.reason}", first.hint)
+        self.refusals = tuple(refusals)  # the first ones
+        self.count = count  # of all
 
 
 class DifferenceError(EtlError):

@@ -64,7 +64,7 @@ async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePla
     async with run.connections.borrow() as connection:
         (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
         await guarded(connection, staging.execute_anew(connection, statement))
-    rejects = None if run.rejects is None else run.rejects.file_of(table.source.name)
+    rejects = run.rejects.file_of(table.source.name) if run.rejects and run.options.on_error == "reject" else None
     return decided, await load_rows(run, staging, reader, decided.loaded, rejects)
 
 

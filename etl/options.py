@@ -47,6 +47,17 @@ class Options:
     integers: str = "bigint"  # bigint | fit
     sample: int | None = None  # inspect: so many rows of each table
     on_error: str = "stop"  # stop | reject
+    orphans: str | None = None  # stop | not-valid | reject; None follows on_error
     rejects: Path = Path("rejects")  # the folder of the reject files
     coercion_log: Path | None = None  # every coerced value, one JSON object a line
     backfills: tuple[Backfill, ...] = ()  # of `etl move`; no flag sets them
+
+    @property
+    def orphan_rule(self) -> str:
+        """What becomes of rows whose foreign key has no parent: stop, not-valid or reject."""
+        return self.orphans or self.on_error
+
+    @property
+    def rejects_rows(self) -> bool:
+        """Whether rows may go to reject files."""
+        return "reject" in (self.on_error, self.orphan_rule)

@@ -18,11 +18,12 @@ from dataclasses import replace
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.comparison import compare
+from etl.constraints import Constraints
 from etl.errors import ExitStatus, RefusedValueError
 from etl.extract.snapshot import open_snapshot
 from etl.inspection import decide_beforehand, finish_survey, make_plan
 from etl.load.address import parse_address
-from etl.load.build import build, create_tables, ensure_loaded, reset_sequences
+from etl.load.build import create_tables, ensure_loaded, reset_sequences
 from etl.load.journal import Staging, sweep_dead_runs
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFolder
@@ -35,7 +36,6 @@ from etl.report import Sequence as SequenceState
 from etl.run import Run
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
-from etl.transform.schema.broken_checks import without_checks
 from etl.transform.schema.describe import describe
 from etl.verify.compare import refuse_unknown_types
 
@@ -44,7 +44,7 @@ async def migrate(options: Options, progress: Progress) -> Report:
     """Move the source into the target; raises EtlError with the target as before, or returns what was done."""
     address = parse_address(options.target)
     clock = Clock(progress)
-    rejects = RejectFolder(options.rejects) if options.on_error == "reject" else None
+    rejects = RejectFolder(options.rejects) if options.rejects_rows else None
     coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = await decide_beforehand(snapshot, await make_plan(snapshot, options), options, clock)
@@ -90,22 +90,15 @@ async def fill_staging(run: Run, staging: Staging, report: Report) -> Report:
         plan, loaded = await load_all(run, staging, plan)
         await ensure_loaded(run.connections, staging, plan, loaded)
     with run.clock.phase("build"):
+        constraints = Constraints(run, staging, plan, loaded)
         async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
-            broken = await build(
-                run.connections,
-                staging,
-                plan.tables,
-                keys=ddl.create_keys(plan, staging.schema),
-                indexes=ddl.create_indexes(plan, staging.schema),
-                foreign_keys=ddl.create_foreign_keys(plan, staging.schema),
-                on_built=lambda built: run.progress.finish_table(built.name),
-            )
-        plan = without_checks(plan, broken)
+            await constraints.build()
+        plan = constraints.plan
         sequences = await reset_sequences(run.connections, staging, plan)
     report = replace(
         report,
         plan=plan,
-        loaded=tuple(loaded),
+        loaded=constraints.loaded,
         sequences=tuple(SequenceState(*state) for state in sequences),
         index_count=sum(len(table.indexes) for table in plan.tables),
         foreign_key_count=sum(len(table.foreign_keys) for table in plan.tables),

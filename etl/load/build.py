@@ -6,15 +6,16 @@ Invariant: everything is built inside the staging schema and journalled there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from etl.errors import TargetError
 from etl.load.connect import Connections, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
 from etl.load.journal import Staging
+from etl.load.violations import CONSTRAINT_STATES
 from etl.model import LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
 
 STATEMENTS_A_TRANSACTION = 100
-CHECK_VIOLATION = "23514"
 
 
 async def create_tables(connections: Connections, staging: Staging, statements: Sequence[Statement]) -> None:
@@ -31,50 +32,48 @@ async def ensure_loaded(connections: Connections, staging: Staging, plan: Plan, 
         await staging.ensure_loaded(connection, {names[table.name]: table.row_count for table in loaded})
 
 
-async def build(
-    connections: Connections,
-    staging: Staging,
-    tables: Sequence[TablePlan],
-    *,
-    keys: Sequence[Statement],
-    indexes: Sequence[Statement],
-    foreign_keys: Sequence[Statement],
-    on_built: Callable[[Statement], None],
-) -> list[Statement]:
-    """Keys first (foreign keys need them), then indexes and statistics, then foreign keys.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A statement that the server refused because of the rows."""
 
-    Returns the CHECKs that the rows contradict.
-    """
-    broken = await build_all(connections, staging, keys, on_built)
-    await build_all(connections, staging, indexes, on_built)
-    await analyze(connections, staging, tables)
-    for statement in foreign_keys:  # each locks two tables: one after the other
-        await build_all(connections, staging, [statement], on_built)
-    return broken
+    statement: Statement
+    error: TargetError
 
 
 async def build_all(
     connections: Connections, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
-) -> list[Statement]:
+) -> list[Broken]:
     """Run independent statements on as many connections as there are, each in a transaction of its own.
 
-    Returns the CHECKs that the rows contradict (SQLite can be told to ignore a CHECK): those are not there.
+    Returns those that the rows contradict: what these make is not there. Every other failure is raised.
     """
 
-    async def build(statement: Statement) -> Statement | None:
+    async def build(statement: Statement) -> Broken | None:
         try:
             async for attempt in retrying():
                 with attempt:
                     async with connections.borrow() as connection:
                         await guarded(connection, staging.execute(connection, [statement]))
         except TargetError as error:
-            if statement.kind == "check" and (error.sqlstate == CHECK_VIOLATION or is_beyond_its_type(error)):
-                return statement
+            unheld = statement.kind == "check" and is_beyond_its_type(error)
+            if unheld or error.sqlstate in CONSTRAINT_STATES:
+                return Broken(statement, error)
             raise
         on_built(statement)
         return None
 
     return [broken for broken in await together(*map(build, statements)) if broken]
+
+
+async def drop_foreign_keys(connections: Connections, staging: Staging, statements: Sequence[Statement]) -> None:
+    """Take foreign keys away again: while rows are set aside, nothing may cascade."""
+    async with connections.borrow() as connection:
+        for statement in statements:
+            with named_errors(f"{statement.kind} {statement.name}"):
+                await connection.execute(
+                    f"alter table {quote(staging.schema)}.{quote(statement.table)}"
+                    f" drop constraint {quote(statement.name)}"
+                )
 
 
 async def reset_sequences(connections: Connections, staging: Staging, plan: Plan) -> list[tuple[str, str, int]]:

@@ -92,6 +92,7 @@ class ForeignKeyPlan:
     on_delete: str = "NO ACTION"
     deferrable: bool = False
     initially_deferred: bool = False
+    validated: bool = True  # False: NOT VALID, because rows without a parent are there
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,22 @@ class RejectedRow:
     values: Mapping[str, tuple[str, str | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that passed every rule of ours and that the server, or a constraint of the target, does not take.
+
+    ``position`` is its 0-based place among the rows that were loaded, in the order of the load. In ``reason`` the
+    source's values of ``columns`` stand for ``{values}``, and the key of the row at ``other`` for ``{other}``.
+    """
+
+    position: int
+    columns: tuple[str, ...]  # target names; empty where the whole row is meant
+    reason: str
+    hint: str
+    other: int | None = None  # the position of the row that it collides with
+    place: str | None = None  # its ctid, where the row is in the target
+
+
 class Verdict(StrEnum):
     EQUAL = "equal"
     DIFFERENT = "different"

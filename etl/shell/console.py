@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedValueError
+from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedRowsError, RefusedValueError
 from etl.model import Refusal
 from etl.options import Options
 from etl.progress import Progress
@@ -95,6 +95,9 @@ def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
         if isinstance(found, RefusedValueError):
             for line in _problem_lines(found) or listed([_refusal_line(refusal) for refusal in found.refusals[1:]]):
                 say(redact(f"  {line}", dsns))
+        if isinstance(found, RefusedRowsError):
+            for line in listed_rows(found):
+                say(redact(f"  {line}", dsns))
         if found.hint:
             say(redact(f"hint: {_one_line(found.hint)}", dsns))
         return int(found.status)
@@ -129,8 +132,16 @@ def _problem_lines(error: RefusedValueError) -> list[str]:
     return lines
 
 
+def listed_rows(error: RefusedRowsError) -> list[str]:
+    """The rows after the first, as far as the error names them, and how many there are besides."""
+    rest = error.count - len(error.refusals)
+    lines = [_refusal_line(refusal) for refusal in error.refusals[1:]]
+    return [*lines, f"… and {count(rest)} rows more"] if rest else lines
+
+
 def _refusal_line(refusal: Refusal) -> str:
-    return f"{refusal.table}.{refusal.column} ({refusal.key}): {_one_line(refusal.reason)}"
+    column = f".{refusal.column}" if refusal.column else ""
+    return f"{refusal.table}{column} ({refusal.key}): {_one_line(refusal.reason)}"
 
 
 def _find_cause(error: BaseException) -> BaseException:

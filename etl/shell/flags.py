@@ -121,6 +121,11 @@ loading = together(
         show_default=True,
         help="What a value that cannot be held does: stop the run, or send its row to a file.",
     ),
+    option(
+        "--orphans",
+        type=Word(("stop", "not-valid", "reject")),
+        help="Rows without a parent: stop, leave the key NOT VALID, or send them to a file.  [default: as --on-error]",
+    ),
     option("--rejects", default="rejects", show_default=True, metavar="DIR", help="Where rejected rows go."),
     option("--coercion-log", metavar="FILE", help="Write every coerced value here, one JSON object a line."),
     option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows."),

@@ -169,6 +169,7 @@ def _compare_foreign_keys(table: TablePlan, catalog: Catalog) -> Iterator[Differ
         wanted = _say_reference(plan.columns, plan.parent, plan.parent_columns, plan.on_update, plan.on_delete)
         if plan.deferrable:
             wanted += " deferrable" + (" initially deferred" if plan.initially_deferred else "")
+        wanted += "" if plan.validated else " not valid"
         actual = "nothing"
         if found is not None:
             actual = _say_reference(found.columns, found.parent, found.parent_columns, found.on_update, found.on_delete)
@@ -208,7 +209,7 @@ async def _find_orphans(
     """Rows whose parent is missing, whatever the constraint says of itself."""
     differences = []
     for plan in table.foreign_keys:
-        if not _can_be_joined(table, plan, catalog):
+        if not plan.validated or not _can_be_joined(table, plan, catalog):
             continue
         child = f"only {quoted(schema)}.{quoted(table.name)}"
         parent = f"only {quoted(schema)}.{quoted(plan.parent)}"

@@ -5,19 +5,20 @@ Invariant: every row of the page is either in the batch or among the rejected, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from etl.errors import RefusedValueError
-from etl.model import PgType, RejectedRow, SourcePage, StorageClass, TablePlan, TargetPage
+from etl.model import PgType, RefusedRow, RejectedRow, SourcePage, StorageClass, TablePlan, TargetPage
 from etl.transform.rows.columns import SAMPLE_COUNT, ColumnWork, coerce_page, coercions_of, parts_of
 from etl.transform.rows.outcomes import Refused
-from etl.transform.rows.rendering import SourceValue
+from etl.transform.rows.rendering import SourceValue, cut
 from etl.transform.rows.row_names import refusal_of, row_key
 
 RefusedCell = tuple[int, SourceValue, StorageClass, Refused]  # the column's place, and what was refused there
+_NUMBERS = (StorageClass.INTEGER, StorageClass.REAL)
 AS_STORED = PgType("bytea")  # a target for which numbers are told apart by class
 
 
@@ -66,19 +67,70 @@ def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int, sam
 def _rejected_rows(
     page: SourcePage, table: TablePlan, first_ordinal: int, first_refusal: dict[int, RefusedCell]
 ) -> Iterator[RejectedRow]:
-    stored = _stored(page)
-    names = [column.source.name for column in table.columns]
-    for row, (index, value, storage, refused) in sorted(first_refusal.items(), key=lambda item: item[0]):
+    rows = sorted(first_refusal)
+    for row, values in zip(rows, stored_values(page, table, rows), strict=True):
+        index, value, storage, refused = first_refusal[row]
         refusal = refusal_of(page, table, table.columns[index], row, value, storage, refused)
+        yield RejectedRow(first_ordinal + row, refusal.key, refusal.column, refusal.reason, refusal.hint, values)
+
+
+def describe_rows(
+    page: SourcePage,
+    table: TablePlan,
+    first_ordinal: int,
+    refused: Mapping[int, RefusedRow],
+    known_keys: MutableMapping[int, str],
+) -> list[RejectedRow]:
+    """The rows of the page that the target refused, by ordinal, as rows of a reject file.
+
+    ``known_keys`` is asked for, and completed by, the keys of the rows that others collide with (None: not yet seen).
+    """
+    last_ordinal = first_ordinal + page.row_count
+    for ordinal in known_keys:
+        if first_ordinal <= ordinal < last_ordinal:
+            known_keys[ordinal] = row_key(page, ordinal - first_ordinal)
+    ordinals = sorted(ordinal for ordinal in refused if first_ordinal <= ordinal < last_ordinal)
+    rows = [ordinal - first_ordinal for ordinal in ordinals]
+    return [
+        _described(ordinal, row_key(page, row), refused[ordinal], table, values, known_keys)
+        for ordinal, row, values in zip(ordinals, rows, stored_values(page, table, rows), strict=True)
+    ]
+
+
+def _described(
+    ordinal: int,
+    key: str,
+    refused: RefusedRow,
+    table: TablePlan,
+    values: Mapping[str, tuple[str, str | None]],
+    known_keys: Mapping[int, str],
+) -> RejectedRow:
+    columns = [column.source.name for column in table.columns if column.name in refused.columns]
+    reason = refused.reason.replace("{values}", ", ".join(_shown(*values[name]) for name in columns))
+    if refused.other is not None:
+        reason = reason.replace("{other}", f"({known_keys[refused.other]})")
+    return RejectedRow(ordinal, key, ", ".join(columns), reason, refused.hint, values)
+
+
+def _shown(storage: str, text: str | None) -> str:
+    """A value of a reject file as messages show it."""
+    if text is None:
+        return "NULL"
+    shown = cut(text)
+    return f"'{shown}'" if storage == StorageClass.TEXT else f"x'{shown}'" if storage not in _NUMBERS else shown
+
+
+def stored_values(
+    page: SourcePage, table: TablePlan, rows: Sequence[int]
+) -> Iterator[dict[str, tuple[str, str | None]]]:
+    """Some rows of a page as SQLite has them, by source column as in ``RejectedRow.values``."""
+    if not rows:
+        return
+    names = [column.source.name for column in table.columns]
+    stored = [ColumnWork(parts_of(values, AS_STORED), AS_STORED, page.row_count, 0) for values in page.columns]
+    for row in rows:
         cells = (_as_text(*column.source_cell(row)) for column in stored)
-        yield RejectedRow(
-            first_ordinal + row,
-            refusal.key,
-            refusal.column,
-            refusal.reason,
-            refusal.hint,
-            dict(zip(names, cells, strict=True)),
-        )
+        yield dict(zip(names, cells, strict=True))
 
 
 def _only_kept(work: ColumnWork, kept: np.ndarray) -> ColumnWork:
@@ -86,11 +138,6 @@ def _only_kept(work: ColumnWork, kept: np.ndarray) -> ColumnWork:
     found = {rule: np.concatenate(rows) for rule, rows in work.coerced.items()}
     work.coerced = {rule: [rows[kept[rows]]] for rule, rows in found.items() if kept[rows].any()}
     return work
-
-
-def _stored(page: SourcePage) -> list[ColumnWork]:
-    """The page's columns as SQLite has them, ready to be asked for single cells."""
-    return [ColumnWork(parts_of(values, AS_STORED), AS_STORED, page.row_count, 0) for values in page.columns]
 
 
 def _as_text(value: SourceValue, storage: StorageClass) -> tuple[str, str | None]:

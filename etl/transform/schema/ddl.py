@@ -7,6 +7,7 @@ or a colon in a name or a default arrives as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -125,7 +126,9 @@ def create_indexes(plan: Plan, schema: str) -> tuple[Statement, ...]:
 def create_foreign_keys(plan: Plan, schema: str) -> tuple[Statement, ...]:
     """Foreign keys, all inside ``schema``; they need the keys of their parents."""
     return tuple(
-        _add(table, _foreign_key(key, _bare_table(key.parent, key.parent_columns, schema)), built)
+        _as_valid_as_planned(
+            _add(table, _foreign_key(key, _bare_table(key.parent, key.parent_columns, schema)), built), key
+        )
         for table in plan.tables
         for built in [_table(table, schema)]
         for key in table.foreign_keys
@@ -202,6 +205,10 @@ def _foreign_key(key: ForeignKeyPlan, parent: Table) -> ForeignKeyConstraint:
         deferrable=key.deferrable or None,
         initially="DEFERRED" if key.initially_deferred else None,
     )
+
+
+def _as_valid_as_planned(statement: Statement, key: ForeignKeyPlan) -> Statement:
+    return statement if key.validated else replace(statement, sql=f"{statement.sql} NOT VALID")
 
 
 def _before_its_namesakes(table: TablePlan) -> tuple[bool, int]:

@@ -1,0 +1,91 @@
+"""Rows that the target refuses although our rules let them through: found by place, named by the source, set aside.
+
+    COPY or constraint ─► position in the load ─► ordinal in the scan ─► the source's row ─► reject file, or an error
+
+The source is read once more, by the same pages, up to the last row that is asked for: that is seldom needed, and needs
+no memory of what was loaded.
+
+Invariant: the ordinals in a table's reject file are exactly the rows that are not in the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import numpy as np
+
+from etl.errors import RefusedRowsError
+from etl.extract.reader import Reader
+from etl.inspection import read
+from etl.load.rejects import RejectFile
+from etl.model import Refusal, RefusedRow, RejectedRow, StorageClass, TablePlan
+from etl.run import Run
+from etl.threads import in_thread
+from etl.transform.rows.rejection import describe_rows
+
+NAMED_ROWS = 20  # in an error
+
+
+async def set_aside(
+    run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], file: RejectFile
+) -> None:
+    """Write the rows to the table's reject file; they are not, or no longer, in the target."""
+    async for rows in named_rows(run, reader, table, refused, file.ordinals):
+        file.write(rows)
+
+
+async def refused_error(
+    run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], set_aside_already: Sequence[int] = ()
+) -> RefusedRowsError:
+    """The error that names the first of the rows."""
+    refusals: list[Refusal] = []
+    async for rows in named_rows(run, reader, table, refused[:NAMED_ROWS], set_aside_already):
+        refusals += (_refusal(table, row) for row in rows)
+    return RefusedRowsError(refusals, len(refused))
+
+
+async def named_rows(
+    run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], set_aside_already: Sequence[int]
+) -> AsyncGenerator[list[RejectedRow]]:
+    """The rows as the source has them, page by page; positions count without those that were set aside before."""
+    by_ordinal = _by_ordinal(refused, np.array(sorted(set_aside_already), np.int64))
+    keys = {row.other: "" for row in by_ordinal.values() if row.other is not None}
+    last = max((*by_ordinal, *keys), default=-1)
+    ordinal, table = 0, table.loaded
+    async with aclosing(read(run.snapshot, reader, table, run.options.page_bytes)) as pages:
+        async for page in pages:
+            yield await in_thread(describe_rows, page, table, ordinal, by_ordinal, keys)
+            ordinal += page.row_count
+            if ordinal > last:
+                return
+
+
+def _by_ordinal(refused: Sequence[RefusedRow], rejected: np.ndarray) -> dict[int, RefusedRow]:
+    """The rows by their place in the table's scan, which counts the rejected rows too."""
+    before = rejected - np.arange(len(rejected))  # rows loaded before each rejected one
+
+    def ordinal(position: int) -> int:
+        return position + int(np.searchsorted(before, position, side="right"))
+
+    return {
+        ordinal(row.position): RefusedRow(
+            row.position, row.columns, row.reason, row.hint, None if row.other is None else ordinal(row.other)
+        )
+        for row in refused
+    }
+
+
+def _refusal(table: TablePlan, row: RejectedRow) -> Refusal:
+    values = [row.values[name] for name in row.column.split(", ") if name in row.values]
+    storage, text = values[0] if values else (StorageClass.NULL, None)
+    known = storage in StorageClass.__members__.values()
+    return Refusal(
+        table.source.name,
+        row.key,
+        row.column,
+        StorageClass(storage) if known else StorageClass.TEXT,
+        text or "",
+        row.reason,
+        row.hint,
+    )
