@@ -26,11 +26,13 @@ from etl.model import (
 )
 from etl.verify.compare import verify_table
 
-_TYPE = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(\d+))?\))?$")
+_TYPE = re.compile(r"([a-z0-9 ]+?)(?:\((\d+)(?:,(\d+))?\))?$")
 
 
 def pg_type(text: str) -> PgType:
-    """``numeric(10,2)`` as a value."""
+    """``numeric(10,2)`` or ``integer[]`` as a value."""
+    if text.endswith("[]"):
+        return PgType(text, base=pg_type(text.removesuffix("[]")))
     match = _TYPE.fullmatch(text)
     assert match is not None
     name, first, second = match.groups()

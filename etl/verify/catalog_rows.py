@@ -174,12 +174,17 @@ async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequenc
 
 def type_of(name: str, modifier: int) -> PgType:
     """A type by its name in pg_type and its modifier (src/backend/utils/adt: ``*typmodin``)."""
+    if name.startswith("_"):  # so are arrays called
+        element = type_of(name[1:], modifier)
+        return PgType(f"{element}[]", base=element)
     short = SHORT_NAMES.get(name, name)
     if modifier == NO_MODIFIER:
         return PgType(short)
     if short == "numeric":
         packed = modifier - MODIFIER_OFFSET
         return PgType(short, precision=packed >> 16 & 0xFFFF, scale=(packed & 0x7FF ^ 0x400) - 0x400)
+    if short in ("bit", "varbit"):
+        return PgType(short, length=modifier)
     if short in ("varchar", "char"):
         return PgType(short, length=modifier - MODIFIER_OFFSET)
     if short == "interval":  # the fields that it keeps stand in the upper half

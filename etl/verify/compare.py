@@ -22,9 +22,9 @@ from etl.errors import PlanError, SourceError, TargetError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.document_rows import match_documents
-from etl.verify.expected import VARYING
+from etl.verify.equivalents import has_rule
 from etl.verify.findings import describe_findings
-from etl.verify.fixed_rules import FIXED
+from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
 from etl.verify.read_as import is_known
 from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, walk_rows
@@ -60,6 +60,7 @@ async def verify_table(
     `PlanError` for a type without a rule.
     """
     refuse_unknown_types(table)
+    table = with_underlying_types(table)
     started = time.perf_counter()
     reader = SourceTableReader(source, table, np.unique(np.array(rejected, np.int64)))
     with Unmatched(keyed=bool(table.primary_key)) as unmatched:
@@ -82,12 +83,12 @@ async def verify_table(
 def refuse_unknown_types(table: TablePlan) -> None:
     """Raise `PlanError` for a column whose type has no rule: better no verdict than a wrong one."""
     for column in table.columns:
-        if column.type.name not in FIXED and column.type.name not in VARYING:
+        if not has_rule(column.type):
             raise PlanError(
                 f"{table.source.name}.{column.source.name}: verification has no rule for the type {column.type}",
                 "leave the table out with --exclude, or move it with --verify none and compare this column by hand",
             )
-        if not is_known(column.reading, column.type):
+        if not is_known(column.reading, underlying(column.type)):
             reading = f"{column.type}:{column.reading.how}"
             raise PlanError(
                 f"{table.source.name}.{column.source.name}: verification cannot read {reading}",

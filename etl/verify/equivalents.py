@@ -14,8 +14,11 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
+from etl.verify.composite_rules import BOUNDS, array_payload, range_payload
 from etl.verify.documents import canonical_document
 from etl.verify.durations import duration_payload
+from etl.verify.kinds import has_number, is_array, underlying
+from etl.verify.literal_rules import bits_payload, label_payload, money_payload, xml_payload, zoned_time_payload
 from etl.verify.moments import (
     END_OF_TIMESTAMPS,
     FIRST_TIMESTAMP,
@@ -27,6 +30,7 @@ from etl.verify.moments import (
     rounded,
     written_micros,
 )
+from etl.verify.network_rules import address_payload, hardware_payload
 from etl.verify.number_moments import EPOCHS, number_micros, plain_number, shortest_decimal
 from etl.verify.singles import pack_single
 from etl.verify.text_cells import text_as_read
@@ -37,21 +41,19 @@ from etl.verify.wire import (
     pack_numeric,
 )
 from etl.verify.written_formats import as_digits, format_of
+from etl.verify.written_numbers import SPACES, number_of_text
 
 Stored = int | float | bytes
 """A value as stored: INTEGER, REAL, or the bytes of a TEXT or a BLOB."""
 
 INTEGER_TEXT = re.compile(rb"([+-]?)0*([0-9]+)")
-NUMBER_TEXT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 UUID_TEXT = re.compile(rb"(?:urn:uuid:)?(\{)?([0-9a-f]{8})(-?)((?:[0-9a-f]{4}\3){3})([0-9a-f]{12})(?(1)\})", re.I)
 BOOLEANS = {
     **dict.fromkeys((b"t", b"true", b"yes", b"on", b"y", b"1"), b"\x01"),
     **dict.fromkeys((b"f", b"false", b"no", b"off", b"n", b"0"), b"\x00"),
 }
-SPACES = b" \t\n\r\f\v"
 INTEGER_BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
 EXACT = 2**53  # up to here every integer is a double
-MAX_DIGITS = 200_000  # more than any numeric has
 
 
 def expected_payload(
@@ -61,11 +63,16 @@ def expected_payload(
 
     For cells that `null_cells` leaves.
     """
+    kind = underlying(kind)
+    if kind.labels:
+        return label_payload(storage, value, kind)
     if kind.name in TEXT_TYPES:
         return _as_text(storage, value, kind, reading)
     if kind.name in DOCUMENT_TYPES:
         return _as_document(storage, value, kind)
-    return _RULES[kind.name](storage, value, kind, reading) if kind.name in _RULES else None
+    if is_array(kind):
+        return array_payload(value, kind, reading, expected_payload) if storage is StorageClass.TEXT else None
+    return RULES[kind.name](storage, value, kind, reading) if kind.name in RULES else None
 
 
 def _as_integer(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
@@ -86,7 +93,7 @@ def _as_integer(storage: StorageClass, value: Stored, kind: PgType, reading: Rea
 
 
 def _as_double(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
-    number = _number_of_text(storage, value) if isinstance(value, bytes) else value
+    number = number_of_text(storage, value) if isinstance(value, bytes) else value
     if number is None:
         return None
     if kind.name == "double precision":
@@ -101,17 +108,8 @@ def _as_double(storage: StorageClass, value: Stored, kind: PgType, reading: Read
     return struct.pack(">f", -0.0) if negative_zero else pack_single(Fraction(number))
 
 
-def _number_of_text(storage: StorageClass, value: bytes) -> Decimal | None:
-    """The number that a TEXT spells, with all of its digits, where it is of a size that numeric can have."""
-    trimmed = value.strip(SPACES)
-    if storage is not StorageClass.TEXT or len(trimmed) > MAX_DIGITS or not NUMBER_TEXT.fullmatch(trimmed):
-        return None
-    number = Decimal(trimmed.decode())
-    return number if not number or abs(number.adjusted()) <= MAX_DIGITS else None
-
-
 def _as_numeric(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
-    number = _number_of_text(storage, value) if isinstance(value, bytes) else shortest_decimal(value)
+    number = number_of_text(storage, value) if isinstance(value, bytes) else shortest_decimal(value)
     if number is None:
         return None
     if kind.precision is None:
@@ -242,7 +240,11 @@ def _as_document(storage: StorageClass, value: Stored, kind: PgType) -> bytes | 
     return value if document is None and kind.name == "json" else document
 
 
-_RULES: dict[str, Callable[[StorageClass, Stored, PgType, Reading], bytes | None]] = {
+def _as_range(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
+    return range_payload(value, kind, reading, expected_payload) if storage is StorageClass.TEXT else None
+
+
+RULES: dict[str, Callable[[StorageClass, Stored, PgType, Reading], bytes | None]] = {
     "smallint": _as_integer,
     "integer": _as_integer,
     "bigint": _as_integer,
@@ -257,4 +259,22 @@ _RULES: dict[str, Callable[[StorageClass, Stored, PgType, Reading], bytes | None
     "interval": duration_payload,
     "uuid": _as_uuid,
     "bytea": _as_bytes,
+    "money": money_payload,
+    "timetz": zoned_time_payload,
+    "xml": xml_payload,
+    "bit": bits_payload,
+    "varbit": bits_payload,
+    "inet": address_payload,
+    "cidr": address_payload,
+    "macaddr": hardware_payload,
+    "macaddr8": hardware_payload,
+    **dict.fromkeys(BOUNDS, _as_range),
 }
+
+
+def has_rule(kind: PgType) -> bool:
+    """Whether values of this type can be compared."""
+    kind = underlying(kind)
+    if is_array(kind):
+        return has_number(kind)
+    return bool(kind.labels) or kind.name in RULES or kind.name in TEXT_TYPES or kind.name in DOCUMENT_TYPES

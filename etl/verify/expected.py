@@ -26,8 +26,6 @@ from etl.verify.text_cells import untouched
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NULL_LENGTH, NO_EQUIVALENT = -1, -2
-VARYING = TEXT_TYPES | DOCUMENT_TYPES | {"numeric", "bytea"}
-
 
 Varying = tuple[pa.Array, Mask | None]  # one binary payload a cell, likewise
 

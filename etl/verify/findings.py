@@ -15,11 +15,12 @@ from etl.model import Difference, StorageClass, TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
+from etl.verify.payload_texts import show_payload
 from etl.verify.readings import quoted
 from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
 from etl.verify.source import SourceTableReader
 from etl.verify.target import HEADER_BYTES
-from etl.verify.wire import show_bytes, show_payload
+from etl.verify.wire import show_bytes
 
 Payloads = list[bytes | None]
 InThread = Callable[..., Awaitable[Any]]

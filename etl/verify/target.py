@@ -14,7 +14,8 @@ from types import TracebackType
 import asyncpg
 
 from etl.errors import TargetError
-from etl.model import TablePlan
+from etl.model import ColumnPlan, TablePlan
+from etl.verify.kinds import sent_as
 from etl.verify.readings import quoted
 
 BUFFERED_BYTES = 4 << 20
@@ -62,8 +63,13 @@ async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str)
             f"{schema}.{table.name}: there is no such table in the target",
             "name the schema with --target-schema, or choose the tables with --tables",
         )
-    columns = ", ".join(quoted(column.name) for column in table.columns)
+    columns = ", ".join(map(_selected, table.columns))
     return f"select {columns} from {'only ' if kind == 'r' else ''}{quoted(schema)}.{quoted(table.name)}"
+
+
+def _selected(column: ColumnPlan) -> str:
+    name, kind = quoted(column.name), sent_as(column.type)
+    return name if kind is None else f"{name}::{kind} as {name}"
 
 
 class CopyStream:

@@ -7,10 +7,7 @@ binary)``, as the server's ``*_send`` functions write it (src/backend/utils/adt)
 from __future__ import annotations
 
 import struct
-import uuid
 from decimal import Decimal
-
-from etl.model import PgType
 
 MICROS_PER_DAY = 86_400_000_000
 DAYS_BEFORE_2000 = 730_119  # from 0001-01-01, proleptic Gregorian
@@ -138,45 +135,3 @@ def show_bytes(value: bytes, limit: int = 200) -> str:
     except UnicodeDecodeError:
         text = "\\x" + value[: limit // 2].hex()
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def show_payload(payload: bytes | None, kind: PgType) -> str:
-    """One target value for a reader's eyes."""
-    if payload is None:
-        return "NULL"
-    if kind.name in TEXT_TYPES:
-        return show_bytes(payload)
-    if kind.name in DOCUMENT_TYPES:
-        return show_bytes(payload)[1:-1]
-    try:
-        return _show_typed(payload, kind.name)
-    except (struct.error, ValueError, ArithmeticError):
-        return "\\x" + payload[:100].hex()
-
-
-def _show_typed(payload: bytes, name: str) -> str:
-    match name:
-        case "smallint" | "integer" | "bigint":
-            return str(int.from_bytes(payload, "big", signed=True))
-        case "double precision":
-            return repr(struct.unpack(">d", payload)[0])
-        case "real":
-            return f"{struct.unpack('>f', payload)[0]:.9g}"
-        case "numeric":
-            return unpack_numeric(payload)
-        case "boolean":
-            return "true" if payload == b"\x01" else "false"
-        case "date":
-            return show_date(struct.unpack(">i", payload)[0])
-        case "time":
-            return show_time(struct.unpack(">q", payload)[0])
-        case "interval":
-            return show_interval(payload)
-        case "timestamp":
-            return show_timestamp(struct.unpack(">q", payload)[0])
-        case "timestamptz":
-            return show_timestamp(struct.unpack(">q", payload)[0]) + "+00"
-        case "uuid":
-            return str(uuid.UUID(bytes=payload))
-        case _:
-            return "\\x" + payload[:100].hex() + ("…" if len(payload) > 100 else "")

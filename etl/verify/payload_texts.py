@@ -1,0 +1,96 @@
+"""Payloads of the target for a reader's eyes.
+
+Invariant: what cannot be read as its type is shown by its bytes; showing a difference never fails.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+
+from etl.model import PgType
+from etl.verify.composite_rules import BOUNDS, cut_array, cut_range
+from etl.verify.kinds import element_of, is_array, underlying
+from etl.verify.literal_rules import show_bits, show_zoned_time
+from etl.verify.network_rules import show_address
+from etl.verify.wire import (
+    DOCUMENT_TYPES,
+    TEXT_TYPES,
+    show_bytes,
+    show_date,
+    show_interval,
+    show_time,
+    show_timestamp,
+    unpack_numeric,
+)
+
+SHOWN_ELEMENTS = 10
+
+
+def show_payload(payload: bytes | None, kind: PgType) -> str:
+    """One target value for a reader's eyes."""
+    if payload is None:
+        return "NULL"
+    kind = underlying(kind)
+    if kind.name in TEXT_TYPES or kind.labels or kind.name == "xml":
+        return show_bytes(payload)
+    if kind.name in DOCUMENT_TYPES:
+        return show_bytes(payload)[1:-1]
+    try:
+        if is_array(kind):
+            return _show_array(payload, element_of(kind))
+        if kind.name in BOUNDS:
+            return _show_range(payload, BOUNDS[kind.name])
+        return _show_typed(payload, kind.name)
+    except (struct.error, ValueError, ArithmeticError, LookupError, StopIteration):
+        return "\\x" + payload[:100].hex()
+
+
+def _show_typed(payload: bytes, name: str) -> str:
+    if name in _SHOWN:
+        return _SHOWN[name](payload)
+    return "\\x" + payload[:100].hex() + ("…" if len(payload) > 100 else "")
+
+
+def _signed(payload: bytes) -> int:
+    return int.from_bytes(payload, "big", signed=True)
+
+
+def _show_array(payload: bytes, element: PgType) -> str:
+    dimensions = _signed(payload[:4])
+    if dimensions > 1:
+        return f"an array of {dimensions} dimensions"
+    items = cut_array(payload)
+    shown = [show_payload(item, element) for item in items[:SHOWN_ELEMENTS]]
+    return "{" + ",".join(shown + ["…"] * (len(items) > SHOWN_ELEMENTS)) + "}"
+
+
+def _show_range(payload: bytes, bound: PgType) -> str:
+    cut = cut_range(payload)
+    if cut is None:
+        return "empty"
+    opening, lower, upper, closing = cut
+    ends = ("" if end is None else show_payload(end, bound) for end in (lower, upper))
+    return opening + ",".join(ends) + closing
+
+
+_SHOWN: dict[str, Callable[[bytes], str]] = {
+    **dict.fromkeys(("smallint", "integer", "bigint"), lambda payload: str(_signed(payload))),
+    "double precision": lambda payload: repr(struct.unpack(">d", payload)[0]),
+    "real": lambda payload: f"{struct.unpack('>f', payload)[0]:.9g}",
+    "numeric": unpack_numeric,
+    "money": lambda payload: str(Decimal(_signed(payload)).scaleb(-2)),
+    "boolean": lambda payload: "true" if payload == b"\x01" else "false",
+    "date": lambda payload: show_date(_signed(payload)),
+    "time": lambda payload: show_time(_signed(payload)),
+    "timetz": show_zoned_time,
+    "interval": show_interval,
+    "timestamp": lambda payload: show_timestamp(_signed(payload)),
+    "timestamptz": lambda payload: show_timestamp(_signed(payload)) + "+00",
+    "uuid": lambda payload: str(uuid.UUID(bytes=payload)),
+    **dict.fromkeys(("bit", "varbit"), show_bits),
+    **dict.fromkeys(("inet", "cidr"), show_address),
+    **dict.fromkeys(("macaddr", "macaddr8"), lambda payload: payload.hex(":")),
+}
