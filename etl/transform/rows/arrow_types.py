@@ -29,7 +29,6 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "citext": pa.string(),
     "json": pa.string(),
     "jsonb": pa.string(),
-    "xml": pa.string(),
     "uuid": pa.binary(16),
     "bytea": pa.binary(),
 }
@@ -37,10 +36,8 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 # Types that no encoder writes in binary: their arrays are strings that hold exactly PostgreSQL's input text, for a COPY
 # as CSV. So are arrays (integer[] …); see is_text_copied.
 TEXT_COPIED = frozenset(
-    ("interval", "timetz", "inet", "cidr", "macaddr", "macaddr8", "money", "bit", "varbit", *RANGES)
+    ("interval", "timetz", "inet", "cidr", "macaddr", "macaddr8", "money", "bit", "varbit", "xml", *RANGES)
 )
-# Types whose binary form is their text; so is that of every enum.
-TEXT_SENT = frozenset(("text", "varchar", "char", "citext", "json", "xml"))
 
 
 def underlying(type: PgType) -> PgType:  # noqa: A002

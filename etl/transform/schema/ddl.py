@@ -71,7 +71,7 @@ TYPES: Mapping[str, Factory] = {
     "bytea": lambda _, __: LargeBinary(),
 }
 # rendered as they are spelled: SQLAlchemy has nothing to add to them
-AS_SPELLED = TEXT_COPIED | {"xml"}
+AS_SPELLED = TEXT_COPIED
 
 
 class Spelled(UserDefinedType[Any]):
