@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import asyncpg
@@ -166,3 +168,19 @@ def test_documents_are_those_that_the_server_takes(database_dsn: str, name: str)
         converted
     )
     assert list(converted.values()) == list(converted)
+
+
+def test_decimals_become_the_float4_that_the_server_makes_of_them(database_dsn: str) -> None:
+    """A text is rounded once: by way of a double, 16777217.0000000001 would be 16777216."""
+    chance = random.Random(11)
+    texts = ["16777217.0000000001", "16777216.9999999999", "-16777217.0000000001", "16777219", "0.1", "3.4e38"]
+    for _ in range(COUNT):
+        bits = chance.randrange(1 << 23, 0x7F000000)
+        low, high = (Decimal(struct.unpack("<f", struct.pack("<i", bits + step))[0]) for step in (0, 1))
+        with localcontext(Context(prec=400)):
+            middle = (low + high) / 2
+            texts += [f"{middle + middle.scaleb(-30) * chance.choice([-1, 0, 1]):{chance.choice('fe')}}"]
+    converted = convert_texts(texts, PgType("real"))
+    assert len(converted) == len(set(texts))
+    found = ask(database_dsn, "select value::float4::float8 from unnest($1::text[]) value", list(converted))
+    assert found == list(converted.values())

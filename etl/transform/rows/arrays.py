@@ -81,12 +81,12 @@ def _element(item: Any, element: PgType, reading: Reading, convert: Convert) -> 
 
 
 def _stored(item: str, element: PgType) -> tuple[SourceValue, StorageClass]:
-    """A JSON scalar as SQLite would store it; for texts and numerics a number keeps its digits, as a text of them."""
+    """A JSON scalar as SQLite would store it; a number keeps its digits, as a text, where they count."""
     if not isinstance(item, _Number):
         return item.encode(), StorageClass.TEXT
     if len(item) < 20 and item.lstrip("-").isdigit() and -(2**63) <= int(item) < 2**63:
         return int(item), StorageClass.INTEGER
-    if element.name in ("text", "varchar", "char", "citext"):
+    if element.name in ("text", "varchar", "char", "citext", "real", "double precision"):
         return item.encode(), StorageClass.TEXT
     if element.name == "numeric":
         number = Decimal(item)

@@ -106,8 +106,7 @@ def real_from_text(value: bytes, target: PgType) -> Outcome:
     match = _FLOATING.fullmatch(value)
     if match is None:
         return refuse(value, StorageClass.TEXT, target)
-    number = float(match[1])
-    nearest = _float4(number) if target.name == "real" else number
+    nearest = _float4_of_decimal(match[1].decode()) if target.name == "real" else float(match[1])
     mantissa = re.split(rb"[eE]", match[1])[0]
     vanished = nearest == 0 and mantissa.strip(b"-0.") != b""
     if nearest is None or abs(nearest) == INFINITY or vanished:
@@ -122,6 +121,21 @@ def _float4(value: float) -> float | None:
     except OverflowError:
         return None
     return None if single == 0 and value != 0 else single
+
+
+def _float4_of_decimal(text: str) -> float | None:
+    """The nearest float4 of a decimal; a double between two of them, which the decimal is not, would round twice."""
+    double = float(text)
+    single = _float4(double)
+    if single is None or single == double:
+        return single
+    (bits,) = struct.unpack("<i", struct.pack("<f", single))
+    away = (double > single) == (single > 0)  # from zero; the bits of a float4 are in the order of their magnitude
+    other: float = struct.unpack("<f", struct.pack("<i", bits + (1 if away else -1)))[0]
+    number = Decimal(text)
+    if single + other != 2 * double or number == double:
+        return single
+    return max(single, other) if number > double else min(single, other)
 
 
 def _nearest_float4(value: int) -> float:
