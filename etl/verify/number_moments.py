@@ -35,6 +35,7 @@ class Unit(NamedTuple):
     origin: int
 
 
+JULIAN = "julian"  # but for 0, which is 1970
 EPOCHS = {
     "epoch-s": Unit(1_000_000, 1, -MICROS_1970_TO_2000),
     "epoch-ms": Unit(1_000, 1, -MICROS_1970_TO_2000),
@@ -43,7 +44,7 @@ EPOCHS = {
     "epoch-ticks": Unit(1, 10, -DAYS_BEFORE_2000 * MICROS_PER_DAY),
     "epoch-webkit": Unit(1, 1, days_since_2000(1601, 1, 1) * MICROS_PER_DAY),
     "epoch-2001": Unit(1_000_000, 1, days_since_2000(2001, 1, 1) * MICROS_PER_DAY),
-    "julian": Unit(MICROS_PER_DAY, 1, -4_903_089 * MICROS_PER_DAY // 2),  # 2000-01-01 00:00 is 2,451,544.5
+    JULIAN: Unit(MICROS_PER_DAY, 1, -4_903_089 * MICROS_PER_DAY // 2),  # 2000-01-01 00:00 is 2,451,544.5
 }
 
 # Without a reading the magnitude tells: disjoint windows; a number outside them all says no instant.
@@ -86,7 +87,8 @@ def number_micros(storage: StorageClass, value: int | float | bytes, kind: PgTyp
     number = plain_number(storage, value)
     if number is None or (reading.how is None and storage is StorageClass.TEXT):
         return None
-    unit = EPOCHS.get(reading.how or _window(number))
+    by_size = reading.how is None or (reading.how == JULIAN and number[0] == 0)
+    unit = EPOCHS.get(_window(number) if by_size else reading.how or "")
     if unit is None:
         return None
     parts = number[1] * unit.parts
@@ -101,7 +103,7 @@ def _window(number: Ratio) -> str:
     if numerator == 0:
         return "epoch-s"
     if JULIAN_WINDOW[0] * denominator <= numerator < JULIAN_WINDOW[1] * denominator:
-        return "julian"
+        return JULIAN
     found = (how for low, high, how in WINDOWS if low * denominator <= numerator <= high * denominator)
     return next(found, "none")
 
@@ -112,7 +114,8 @@ def _window(number: Ratio) -> str:
 def integer_micros(values: NDArray[np.int64], how: str | None) -> tuple[Micros, Mask]:
     """Microseconds since 2000 (UTC) of integers under an epoch, or by their windows where ``how`` is None."""
     if how is not None:
-        return _scaled(values, EPOCHS[how])
+        micros, proven = _scaled(values, EPOCHS[how])
+        return micros, proven & (values != 0) if how == JULIAN else proven
     micros = np.zeros(len(values), np.int64)
     proven = np.zeros(len(values), np.bool_)
     for low, high, name in WINDOWS:
@@ -132,7 +135,7 @@ def real_micros(values: NDArray[np.float64], how: str) -> tuple[Micros, Mask]:
     power = unit.micros if unit.micros in (1, 1_000, 1_000_000) and unit.parts == 1 else 1
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.rint(values * power)
-        proven = (scaled / power == values) & (np.abs(scaled) < CLOSE)
+        proven = (scaled / power == values) & (np.abs(scaled) < CLOSE) & ((values != 0) | (how != JULIAN))
     micros, inside = _scaled(np.where(proven, scaled, 0).astype(np.int64), unit._replace(micros=unit.micros // power))
     return micros, proven & inside
 

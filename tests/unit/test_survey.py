@@ -155,6 +155,7 @@ def test_what_stands_behind_a_null_is_never_measured(make_source: MakeSource) ->
         ("timestamptz", [1_700_000_000_000_000], "timestamptz", "epoch-us"),
         ("datetime", [1_700_000_000_000_000_000], "timestamp", "epoch-ns"),
         ("datetime", [2_460_000.5], "timestamp", "julian"),
+        ("datetime", [2_460_000.5, 0], "timestamp", "julian"),
         ("datetime", [1_700_000_000, 1_700_000_000_000], "timestamp", None),
         ("datetime", [638_000_000_000_000_000], "timestamp", None),
         ("datetime", [13_300_000_000_000_000], "timestamp", None),

@@ -85,6 +85,9 @@ def _vector(
     zero: BoolMask,
 ) -> Vector:
     valid, how = valid_mask(array), reading.how or ""
+    zero_us = COUNTED[how].zero_us
+    if zero_us is not None:
+        micros = np.where(zero, np.int64(zero_us), micros)
     grain = DAY_US if target.name == "date" else 10 ** (6 - decimals_of(target))
     if grain > 1:
         sure = sure & (micros % grain == 0)

@@ -18,11 +18,15 @@ LONGEST_NUMBER = 400  # digits of a text that is taken for a number
 
 
 class Epoch(NamedTuple):
-    """A count of units since an origin: ``unit_us`` ÷ ``divisor`` microseconds each, from ``origin_us`` (1970 is 0)."""
+    """A count of units since an origin: ``unit_us`` ÷ ``divisor`` microseconds each, from ``origin_us`` (1970 is 0).
+
+    The number 0 is ``zero_us``, where that is not the origin.
+    """
 
     unit_us: int
     divisor: int = 1
     origin_us: int = 0
+    zero_us: int | None = None
 
 
 EPOCHS = {
@@ -33,7 +37,8 @@ EPOCHS = {
     "epoch-ticks": Epoch(1, 10, -719_162 * DAY_US),  # .NET: 100 ns since 0001-01-01
     "epoch-webkit": Epoch(1, 1, -134_774 * DAY_US),  # microseconds since 1601-01-01
     "epoch-2001": Epoch(SECOND_US, 1, 11_323 * DAY_US),  # Core Data: seconds since 2001-01-01
-    "julian": Epoch(DAY_US, 1, -2_440_587 * DAY_US - DAY_US // 2),  # days since noon of 4714-11-24 BC
+    # days since noon of 4714-11-24 BC, which nobody means by 0
+    "julian": Epoch(DAY_US, 1, -2_440_587 * DAY_US - DAY_US // 2, zero_us=0),
 }
 COUNTS = {"seconds": Epoch(SECOND_US), "us": Epoch(1)}  # of time(s) and intervals, which have no origin
 COUNTED = EPOCHS | COUNTS
@@ -83,6 +88,8 @@ def exact_ratio(value: SourceValue, storage: StorageClass) -> tuple[int, int] | 
 
 def micros_of(ratio: tuple[int, int], epoch: Epoch, decimals: int = 6) -> int:
     """Microseconds since 1970, rounded half to even to this many decimals of a second."""
+    if ratio[0] == 0 and epoch.zero_us is not None:
+        return epoch.zero_us
     grain: int = 10 ** (6 - decimals)
     units = divide(
         ratio[0] * epoch.unit_us + epoch.origin_us * ratio[1] * epoch.divisor, ratio[1] * epoch.divisor * grain

@@ -128,8 +128,6 @@ def epoch_unit(census: ColumnCensus) -> str | None:
     if not found:
         return ANY_UNIT
     only = found[0]
-    if only == "julian" and "zero" in census.epochs:  # is it 1970, or 4714 BC? nobody knows
-        return None
     return only if len(found) == 1 and only not in TOLD_ONLY and only in {how for _, _, how in WINDOWS} else None
 
 
