@@ -27,7 +27,7 @@ from etl.verify.findings import describe_findings
 from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
 from etl.verify.read_as import is_known
-from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, walk_rows
+from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, span_of, walk_rows
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import CopyStream, reading_transaction, select_rows
 
@@ -167,13 +167,20 @@ def _close(source: Iterator[object]) -> None:
 
 async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
     """Whether the stream goes on with exactly these rows; if so they are taken and counted on both sides."""
-    wanted = expected.byte_count
-    if not expected.documents:
-        chunks = await stream.take(wanted)
-        if await in_thread(_equal, expected, chunks, wanted, tally):
+    if expected.sent is not None:
+        chunks = await stream.take(expected.byte_count)
+        if await in_thread(_equal, expected.sent, chunks):
+            await in_thread(tally.add_equal, row_list(expected.rows))
             return True
         stream.put_back(b"".join(chunks))
+    if not expected.documents:
         return False
+    return await _documents_line_up(expected, stream, tally)
+
+
+async def _documents_line_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
+    """The same where the server may spell documents in any way."""
+    wanted = expected.byte_count
     data = b"".join(await stream.take(wanted))
     while True:
         try:
@@ -192,16 +199,15 @@ async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) ->
     return True
 
 
-def _equal(expected: ExpectedRows, chunks: list[bytes], byte_count: int, tally: Tally) -> bool:
-    """Compare the chunks with the rows, memory against memory, and count the rows when they are equal."""
-    if sum(map(len, chunks)) != byte_count:
+def _equal(sent: pa.Array, chunks: list[bytes]) -> bool:
+    """Compare the chunks with the rows, memory against memory."""
+    if sum(map(len, chunks)) != span_of(sent):
         return False
-    whole, at = row_bytes(expected.rows), 0
+    whole, at = row_bytes(sent), 0
     for chunk in chunks:
         if not whole.slice(at, len(chunk)).equals(pa.py_buffer(chunk)):
             return False
         at += len(chunk)
-    tally.add_equal(row_list(expected.rows))
     return True
 
 

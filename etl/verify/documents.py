@@ -32,9 +32,14 @@ _BLANK = re.compile(rb"[ \t\n\r]*")
 MAX_EXPONENT = 200_000  # PostgreSQL's numeric ends at 131,072 digits before the point and 16,383 after it
 
 
+def is_doubtful(text: bytes) -> bool:
+    """Whether a number of the document may lose something on its way through orjson."""
+    return _DOUBTFUL.search(text) is not None
+
+
 def canonical_document(text: bytes) -> bytes | None:
     """The canonical bytes of one JSON text, or None when it is no document that JSON (RFC 8259) allows."""
-    if _DOUBTFUL.search(text) is None:
+    if not is_doubtful(text):
         try:
             return _respell(text)
         except _REFUSED:

@@ -22,6 +22,7 @@ from etl.verify.equivalents import expected_payload
 from etl.verify.filled_cells import with_filled
 from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, widths_of
 from etl.verify.null_cells import without_nulls
+from etl.verify.respelling import respell
 from etl.verify.text_cells import untouched
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
@@ -46,6 +47,13 @@ class VaryingField:
     lengths: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentField(VaryingField):
+    """A column of canonical documents; ``sent`` is what the server must send for them, None where nobody knows."""
+
+    sent: VaryingField | None = None
+
+
 Field = FixedField | VaryingField
 
 
@@ -54,6 +62,8 @@ def expected_field(cells: Cells, kind: PgType, reading: Reading = PLAIN_READING)
     cells = with_filled(without_nulls(cells, kind, reading), reading)
     if kind.name in FIXED:
         return _fixed_field(cells, kind, reading)
+    if is_document(kind):
+        return _document_field(cells, kind, reading)
     return _varying_field(cells, kind, reading)
 
 
@@ -133,6 +143,30 @@ def _varying_field(cells: Cells, kind: PgType, reading: Reading) -> VaryingField
         start += len(payloads)
     joined = pa.concat_arrays([payloads for payloads, _ in found]) if found else pa.array([], pa.binary())
     return VaryingField(joined.take(pa.array(places, mask=places < 0)), lengths)
+
+
+def _document_field(cells: Cells, kind: PgType, reading: Reading) -> DocumentField:
+    parts = cells.dense()
+    if len(parts) == 1 and parts[0].storage is StorageClass.TEXT:
+        part = parts[0]
+        spelled = respell(part.array)
+        if spelled is not None:
+            sent = spelled.jsonb if kind.name == "jsonb" else part.array
+            canonical = _placed(spelled.canonical, part.rows, cells.row_count)
+            return DocumentField(canonical.payloads, canonical.lengths, _placed(sent, part.rows, cells.row_count))
+    field = _varying_field(cells, kind, reading)
+    return DocumentField(field.payloads, field.lengths)
+
+
+def _placed(payloads: pa.Array, rows: NDArray[np.int64] | None, row_count: int) -> VaryingField:
+    """Payloads of some rows (None: of all), with NULL in the others."""
+    if rows is None:
+        return VaryingField(payloads, widths_of(payloads))
+    lengths = np.full(row_count, NULL_LENGTH, np.int32)
+    lengths[rows] = widths_of(payloads)
+    places = np.zeros(row_count, np.int64)
+    places[rows] = np.arange(len(rows))
+    return VaryingField(payloads.take(pa.array(places, mask=lengths < 0)), lengths)
 
 
 def _varying_values(storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading) -> Varying:

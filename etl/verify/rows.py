@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
-from etl.verify.expected import Field, FixedField, expected_field, is_document
+from etl.verify.expected import DocumentField, Field, FixedField, expected_field, is_document
 
 CHECKSUM_MODULUS = 1 << 128
 _LENGTH = struct.Struct(">i")
@@ -46,34 +46,49 @@ class ExpectedRows:
 
     source: SourceRows
     rows: pa.Array  # canonical rows, binary
+    sent: pa.Array | None  # the rows as the server sends them, where that is known
     documents: tuple[Documents, ...] = ()
     gaps: NDArray[np.int32] | None = None  # per row: bytes before, between and after the documents
 
     @property
     def byte_count(self) -> int:
-        """About how much of the stream these rows take; exact where there are no documents."""
+        """How much of the stream these rows take; about, where it is not known what the server sends."""
+        if self.sent is not None:
+            return span_of(self.sent)
         exact = span_of(self.rows)
         # PostgreSQL puts a space behind each comma and colon, and a version byte before jsonb
         return exact + sum(int(column.lengths.clip(0).sum()) // 6 + len(self.rows) for column in self.documents)
 
 
 def expect_rows(source: SourceRows, table: TablePlan) -> ExpectedRows:
-    """Build the canonical rows of a batch; with documents, also where these stand in them."""
-    joined = _Join(source.row_count)
-    joined.add_count(len(table.columns))
-    documents: list[Documents] = []
-    gaps = [np.full(source.row_count, _COUNT.size, np.int32)]
-    for cells, column in zip(source.columns, table.columns, strict=True):
-        field = expected_field(cells, column.type, column.reading)
-        joined.add_field(field)
-        if is_document(column.type):
-            documents.append(_documents(field, cells.texts()))
-            gaps.append(np.zeros(source.row_count, np.int32))
+    """Build the canonical rows of a batch, and the rows as the server sends them where that is known."""
+    fields = [
+        expected_field(cells, column.type, column.reading)
+        for cells, column in zip(source.columns, table.columns, strict=True)
+    ]
+    rows = _join(fields, source.row_count)
+    documents = [field for field in fields if isinstance(field, DocumentField)]
+    if not documents:
+        return ExpectedRows(source, rows, rows)
+    sent = None
+    if all(field.sent is not None for field in documents):
+        sent = _join([field.sent if isinstance(field, DocumentField) else field for field in fields], source.row_count)
+    texts = [
+        cells.texts() for cells, column in zip(source.columns, table.columns, strict=True) if is_document(column.type)
+    ]
+    pairs = zip(texts, documents, strict=True)
+    spelled = tuple(Documents(text, field.payloads, field.lengths) for text, field in pairs)
+    return ExpectedRows(source, rows, sent, spelled, _gaps(fields, source.row_count))
+
+
+def _gaps(fields: Sequence[Field], row_count: int) -> NDArray[np.int32]:
+    gaps = [np.full(row_count, _COUNT.size, np.int32)]
+    for field in fields:
+        if isinstance(field, DocumentField):
+            gaps.append(np.zeros(row_count, np.int32))
         else:
             gaps[-1] += _LENGTH.size + _payload_widths(field)
-    if not documents:
-        return ExpectedRows(source, joined.rows())
-    return ExpectedRows(source, joined.rows(), tuple(documents), np.stack(gaps, axis=1))
+    return np.stack(gaps, axis=1)
 
 
 def _payload_widths(field: Field) -> NDArray[np.int32] | int:
@@ -82,10 +97,13 @@ def _payload_widths(field: Field) -> NDArray[np.int32] | int:
     return np.maximum(field.lengths, 0)
 
 
-def _documents(field: Field, texts: pa.Array | None) -> Documents:
-    if isinstance(field, FixedField):
-        raise TypeError("documents have no fixed width")
-    return Documents(texts, field.payloads, field.lengths)
+def _join(fields: Sequence[Field | None], row_count: int) -> pa.Array:
+    joined = _Join(row_count)
+    joined.add_count(len(fields))
+    for field in fields:
+        if field is not None:
+            joined.add_field(field)
+    return joined.rows()
 
 
 class _Join:
@@ -180,7 +198,9 @@ def digests(rows: Sequence[bytes]) -> list[int]:
 
 def sum_digests(rows: Sequence[bytes]) -> int:
     """The sum of the rows' digests; not yet reduced modulo 2^128."""
-    return sum(map(xxhash.xxh3_128_intdigest, rows))
+    quarters = np.frombuffer(b"".join(map(xxhash.xxh3_128_digest, rows)), ">u4").reshape(-1, 4)
+    sums = quarters.sum(axis=0, dtype=np.uint64).tolist()  # no sum of fewer than 2^32 of them overflows
+    return sum(value << shift for value, shift in zip(sums, (96, 64, 32, 0), strict=True))
 
 
 def walk_rows(stream: bytes, table: TablePlan, limit: int | None = None) -> tuple[list[bytes], list[int]]:
