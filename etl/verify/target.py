@@ -19,6 +19,8 @@ from etl.verify.kinds import sent_as
 from etl.verify.readings import quoted
 
 BUFFERED_BYTES = 4 << 20
+LARGE_CHUNK_BYTES = 200_000  # the loop's read buffer holds 256 KB
+PAUSE_S = 0.001
 CANCEL_S = 2.0
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER_BYTES = len(SIGNATURE) + 8  # and the flags, and the length of an extension that no server sends
@@ -38,17 +40,20 @@ async def reading_transaction(target: asyncpg.Connection) -> AsyncIterator[None]
 
     It is always rolled back: nothing was written, and the settings must not outlive it.
     """
-    nested = target.is_in_transaction()
-    transaction = target.transaction() if nested else target.transaction(isolation="repeatable_read", readonly=True)
-    await transaction.start()
+    # no Transaction of the driver's: cancelled while it begins, it leaves the server in one and cannot end it
+    begin, end = ("savepoint etl_verify", "rollback to savepoint etl_verify; release savepoint etl_verify")
+    if not target.is_in_transaction():
+        begin, end = "begin isolation level repeatable read read only", "rollback"
     try:
+        await target.execute(begin)
         await target.execute(SETTINGS)
         yield
     except BaseException:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error is the one to show
-            await transaction.rollback()
+        if target.is_in_transaction():
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error is the one to show
+                await target.execute(end)
         raise
-    await transaction.rollback()
+    await target.execute(end)
 
 
 async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str) -> str:
@@ -79,7 +84,7 @@ class CopyStream:
         self._target = target
         self._query = query
         self._chunks: deque[bytes] = deque()
-        self._buffered = 0
+        self._buffered = self._received = 0
         self._wanted = 0
         self._header = b""
         self._discarding = False
@@ -164,11 +169,15 @@ class CopyStream:
             return
         self._chunks.append(data)
         self._buffered += len(data)
+        self._received += len(data)
         if self._buffered >= self._wanted:
             self._arrived.set()
         while self._buffered >= BUFFERED_BYTES and not self._discarding:
             self._room.clear()
             await self._room.wait()
+        if len(data) < LARGE_CHUNK_BYTES and self._received > LARGE_CHUNK_BYTES:
+            # a chunk costs the same whatever it holds: let the socket fill, and there will be ten times fewer
+            await asyncio.sleep(PAUSE_S)
 
     def _strip_header(self, data: bytes) -> bytes:
         missing = HEADER_BYTES - len(self._header)
