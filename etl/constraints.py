@@ -11,18 +11,47 @@ Invariant: what is planned is there, whole, or the plan says that it is not; a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
+from etl.extract.reader import Reader
 from etl.load.build import Broken, analyze, build_all, drop_foreign_keys
 from etl.load.connect import guarded
 from etl.load.journal import Staging
-from etl.load.violations import CHECK_VIOLATION, delete_rows, find_orphans, find_violations
-from etl.model import LoadedTable, Plan, RefusedRow, Statement, TablePlan
+from etl.load.violations import (
+    CHECK_VIOLATION,
+    SURELY_SMALL_ENTRY,
+    columns_of,
+    find_collisions,
+    find_long_entries,
+    find_orphans,
+    find_violations,
+    key_index,
+)
+from etl.model import IndexPlan, LoadedTable, Plan, RefusedRow, Statement, TablePlan
 from etl.rejections import refused_error, set_aside
 from etl.run import Run
 from etl.transform.schema import ddl
 from etl.transform.schema.contradictions import with_unvalidated, without_checks
+
+# different values of SQLite stay different in these, as long as none is coerced
+ONE_TO_ONE = frozenset(
+    {
+        "smallint",
+        "integer",
+        "bigint",
+        "double precision",
+        "numeric",
+        "boolean",
+        "text",
+        "varchar",
+        "bytea",
+        "uuid",
+        "date",
+    }
+)
+FIXED_SIZE = ONE_TO_ONE - {"numeric", "text", "varchar", "bytea"} | {"real", "time", "timestamp", "timestamptz"}
 
 
 class Constraints:
@@ -93,7 +122,7 @@ class Constraints:
 
     async def _leave_unvalidated(self, table: TablePlan, statement: Statement, found: Sequence[RefusedRow]) -> None:
         async with self._run.snapshot.reader() as reader:
-            already = self._ordinals(table)
+            already = ordinals_of(self._run, table)
             first = (await refused_error(self._run, reader, table, found, already)).refusals[0]
         self.plan = with_unvalidated(self.plan, statement, len(found), f"({first.key}) {first.reason}")
         (weaker,) = (
@@ -113,27 +142,14 @@ class Constraints:
         return found
 
     async def _remove(self, table: TablePlan, refused: Sequence[RefusedRow]) -> None:
-        """Out of the table and into its reject file."""
-        file = None if self._run.rejects is None else self._run.rejects.file_of(table.source.name)
-        if file is None:
-            raise ValueError(f"{table.name}: rows are to be rejected, and there is no folder for them")
-        async with self._run.connections.borrow() as connection:
-            await guarded(connection, delete_rows(connection, self._staging.schema, table, refused))
         async with self._run.snapshot.reader() as reader:
-            await set_aside(self._run, reader, table, refused, file)
-        account = self._loaded[table.source.name]
-        self._loaded[table.source.name] = replace(
-            account,
-            row_count=account.row_count - len(refused),
-            rejected_rows=account.rejected_rows + len(refused),
-        )
+            account = self._loaded[table.source.name]
+            account = await remove(self._run, self._staging, reader, table, refused, account)
+        self._loaded[table.source.name] = account
 
     async def _stop(self, table: TablePlan, refused: Sequence[RefusedRow]) -> None:
         async with self._run.snapshot.reader() as reader:
-            raise await refused_error(self._run, reader, table, refused, self._ordinals(table))
-
-    def _ordinals(self, table: TablePlan) -> Sequence[int]:
-        return () if self._run.rejects is None else self._run.rejects.file_of(table.source.name).ordinals
+            raise await refused_error(self._run, reader, table, refused, ordinals_of(self._run, table))
 
     def _table(self, target_name: str) -> TablePlan:
         return next(table for table in self.plan.tables if table.name == target_name)
@@ -144,3 +160,74 @@ class Constraints:
     @property
     def _on_built(self) -> Callable[[Statement], None]:
         return lambda built: self._run.progress.finish_table(built.name)
+
+
+async def check_keys(run: Run, staging: Staging, reader: Reader, table: TablePlan, loaded: LoadedTable) -> LoadedTable:
+    """Look at the keys of a table as soon as it is loaded, where its values make a failure likely: not after hours.
+
+    Values that were coerced may have become the same, and long ones may not fit into an index.
+    """
+    for index in doubtful_keys(table, loaded):
+        loaded = await _check(run, staging, reader, table, loaded, index, find_collisions)
+    for index in long_indexes(table):
+        loaded = await _check(run, staging, reader, table, loaded, index, find_long_entries)
+    return loaded
+
+
+async def _check(
+    run: Run,
+    staging: Staging,
+    reader: Reader,
+    table: TablePlan,
+    loaded: LoadedTable,
+    index: IndexPlan,
+    find: Callable[..., Coroutine[Any, Any, list[RefusedRow]]],
+) -> LoadedTable:
+    async with run.connections.borrow() as connection:
+        found = await guarded(connection, find(connection, staging.schema, table, index))
+    if not found:
+        return loaded
+    if run.options.on_error != "reject":
+        raise await refused_error(run, reader, table, found, ordinals_of(run, table))
+    return await remove(run, staging, reader, table, found, loaded)
+
+
+def doubtful_keys(table: TablePlan, loaded: LoadedTable) -> list[IndexPlan]:
+    """The unique keys of which different values of the source may be the same in the target."""
+    coerced = {coercion.column for coercion in loaded.coercions}
+    doubtful = {
+        column.name for column in table.columns if column.source.name in coerced or column.type.name not in ONE_TO_ONE
+    }
+    return [index for index in all_keys(table) if index.unique and doubtful & set(columns_of(table, index))]
+
+
+def long_indexes(table: TablePlan) -> list[IndexPlan]:
+    """The indexes that a row as large as the table's largest one may not fit into."""
+    if table.source.largest_row_bytes <= SURELY_SMALL_ENTRY:
+        return []
+    varying = {column.name for column in table.columns if column.type.name not in FIXED_SIZE}
+    return [index for index in all_keys(table) if varying & set(columns_of(table, index))]
+
+
+def all_keys(table: TablePlan) -> list[IndexPlan]:
+    """The indexes of a table, its primary key first."""
+    return [*([key_index(table)] if table.primary_key else []), *table.indexes]
+
+
+async def remove(
+    run: Run, staging: Staging, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], loaded: LoadedTable
+) -> LoadedTable:
+    """Take loaded rows out of their table and into its reject file; returns the account without them."""
+    file = None if run.rejects is None else run.rejects.file_of(table.source.name)
+    if file is None:
+        raise ValueError(f"{table.name}: rows are to be rejected, and there is no folder for them")
+    async with run.connections.borrow() as connection:
+        row_count = loaded.row_count - len(refused)
+        await guarded(connection, staging.delete(connection, table, refused, row_count))
+    await set_aside(run, reader, table, refused, file)
+    return replace(loaded, row_count=row_count, rejected_rows=loaded.rejected_rows + len(refused))
+
+
+def ordinals_of(run: Run, table: TablePlan) -> Sequence[int]:
+    """The rows of a table that were set aside so far."""
+    return () if run.rejects is None else run.rejects.file_of(table.source.name).ordinals

@@ -14,15 +14,18 @@ from dataclasses import replace
 
 from etl.ahead import ahead
 from etl.coercion_log import CoercionLog
+from etl.constraints import check_keys
 from etl.errors import RefusedValueError, TargetError, TargetLostError
 from etl.extract.reader import Reader
 from etl.inspection import decide_again, read, with_tables
+from etl.load.careful import CarefulCopy, named_row, refuses_a_row
 from etl.load.connect import guarded, is_beyond_its_type, retrying
 from etl.load.copy import copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
 from etl.model import LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage
+from etl.rejections import refused_error, set_aside
 from etl.run import Run
 from etl.tasks import together
 from etl.threads import in_thread
@@ -43,9 +46,15 @@ async def load_all(run: Run, staging: Staging, plan: Plan) -> tuple[Plan, Sequen
     async def load(table: TablePlan) -> tuple[TablePlan, LoadedTable]:
         async with run.snapshot.reader() as reader:
             run.progress.start_table(table.source.name, table.source.rows_estimate)
-            result = await load_table(run, staging, reader, table)
+            try:
+                decided, account = await load_table(run, staging, reader, table)
+            except TargetError as error:
+                if refused := named_row(error, table.loaded):
+                    raise await refused_error(run, reader, table, [refused]) from error
+                raise
+            account = await check_keys(run, staging, reader, decided, account)
             run.progress.finish_table(table.source.name)
-            return result
+            return decided, account
 
     loaded = await together(*(load(table) for table in plan.largest_first))
     return with_tables(plan, (table for table, _ in loaded)), [account for _, account in loaded]
@@ -58,9 +67,12 @@ async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePla
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     except TargetError as error:
-        if table.loaded is table or not is_beyond_its_type(error):
+        if table.loaded is not table and is_beyond_its_type(error):
+            decided = with_plain_columns(table)  # an expression has no value where SQLite has one
+        elif run.options.on_error == "reject" and refuses_a_row(error):
+            decided = table
+        else:
             raise
-        decided = with_plain_columns(table)  # an expression has no value where SQLite has one
     async with run.connections.borrow() as connection:
         (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
         await guarded(connection, staging.execute_anew(connection, statement))
@@ -71,7 +83,27 @@ async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePla
 async def load_rows(
     run: Run, staging: Staging, reader: Reader, table: TablePlan, rejects: RejectFile | None
 ) -> LoadedTable:
-    """One table from end to end, tried again from its start when the server goes away and comes back."""
+    """One table from end to end; with ``rejects`` without the rows that are refused, be it by us or by the server."""
+    try:
+        return await copy_rows(run, staging, reader, table, rejects)
+    except TargetError as error:
+        if rejects is None or not refuses_a_row(error):
+            raise
+    careful = CarefulCopy(table)
+    loaded = await copy_rows(run, staging, reader, table, rejects, careful)
+    await set_aside(run, reader, table, careful.refused, rejects)
+    return replace(loaded, rejected_rows=len(rejects.ordinals))
+
+
+async def copy_rows(
+    run: Run,
+    staging: Staging,
+    reader: Reader,
+    table: TablePlan,
+    rejects: RejectFile | None,
+    careful: CarefulCopy | None = None,
+) -> LoadedTable:
+    """All rows of a table, tried again from its start when the server goes away and comes back."""
 
     def on_slice(piece: Slice) -> None:
         run.progress.advance(table.source.name, piece.row_count, piece.source_bytes)
@@ -81,10 +113,20 @@ async def load_rows(
             tally = Tally()
             if run.coercion_log is not None:
                 run.coercion_log.begin_table(table.source.name)
+            if careful is not None:
+                careful.begin_again()
             async with run.connections.borrow() as connection:
                 pages = read(run.snapshot, reader, table, run.options.page_bytes)
-                slices = slices_of(pages, table, tally, reject=rejects is not None, log=run.coercion_log)
-                loaded = await guarded(connection, copy_table(connection, staging, table, slices, on_slice, rejects))
+                slices = slices_of(
+                    pages,
+                    table,
+                    tally,
+                    reject=rejects is not None,
+                    log=run.coercion_log,
+                    keep_pages=careful is not None,
+                )
+                work = copy_table(connection, staging, table, slices, on_slice, rejects, careful)
+                loaded = await guarded(connection, work)
             return replace(loaded, coercions=tally.coercions())
     raise TargetLostError(f"{table.name}: the server went away too often")  # not reached: the last error is raised
 
@@ -96,10 +138,11 @@ def slices_of(
     *,
     reject: bool = False,
     log: CoercionLog | None = None,
+    keep_pages: bool = False,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
     coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log)
-    return ahead(encode(ahead(coerced, PAGES_AHEAD), table), SLICES_AHEAD)
+    return ahead(encode(ahead(coerced, PAGES_AHEAD), table, keep_pages), SLICES_AHEAD)
 
 
 async def coerce(
@@ -127,8 +170,11 @@ async def coerce(
             yield coerced
 
 
-async def encode(pages: AsyncGenerator[TargetPage], table: TablePlan) -> AsyncGenerator[Slice]:
+async def encode(
+    pages: AsyncGenerator[TargetPage], table: TablePlan, keep_pages: bool = False
+) -> AsyncGenerator[Slice]:
     encoder = TableEncoder(table)
     async with aclosing(pages):
         async for page in pages:
-            yield await in_thread(encoder.encode_page, page)
+            encoded = await in_thread(encoder.encode_page, page)
+            yield replace(encoded, page=page) if keep_pages else encoded

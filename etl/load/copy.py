@@ -8,9 +8,10 @@ Invariant: the rows that the server counted are the rows that were sent, or the 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
@@ -23,6 +24,10 @@ from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
 from etl.model import LoadedTable, Slice, TablePlan
 
+CopySome = Callable[
+    [asyncpg.Connection, str, TablePlan, Slice, AsyncGenerator[Slice, None], Callable[[Slice], None]],
+    Awaitable[Slice | None],
+]
 COPY_BYTES = 32 << 20
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension
 TRAILER = b"\xff\xff"
@@ -35,10 +40,12 @@ async def copy_table(
     slices: AsyncGenerator[Slice, None],
     on_slice: Callable[[Slice], None],
     rejects: RejectFile | None = None,
+    careful: CopySome | None = None,
 ) -> LoadedTable:
     """Fill the empty staging table and commit; an error leaves it empty.
 
     TRUNCATE and COPY … FREEZE in one transaction without savepoints: the first read then has no hint bits to write.
+    ``careful`` copies in its own way what the server has refused before.
     """
     started = time.perf_counter()
     row_count = source_bytes = copied_bytes = 0
@@ -59,9 +66,15 @@ async def copy_table(
             copied_bytes += sum(map(len, piece.chunks))
             on_slice(piece)
 
+        copy = careful or copy_some
         first = await anext(slices, None)
         while first is not None:
-            first = await copy_some(connection, staging.schema, table, first, slices, on_sent)
+            sent_before = row_count
+            try:
+                first = await copy(connection, staging.schema, table, first, slices, on_sent)
+            except TargetError as error:
+                error.position = None if error.position is None else error.position + sent_before
+                raise
         await staging.note_loaded(connection, table.name, row_count)
     return LoadedTable(
         table.source.name,
@@ -106,7 +119,7 @@ async def copy_some(
     """
     sent: list[Slice] = []
     following: list[Slice] = []
-    with named_errors(table.name, lambda error: place_of(sent, error)):
+    with positioned_errors(first.format), named_errors(table.name, lambda error: place_of(sent, error)):
         status = await connection.copy_to_table(
             table.name,
             schema_name=schema,
@@ -150,11 +163,30 @@ async def _messages(
         yield TRAILER
 
 
+@contextlib.contextmanager
+def positioned_errors(form: str) -> Iterator[None]:
+    """Tell in the error which row of the COPY the server named; in CSV it counts the line breaks in values too."""
+    try:
+        yield
+    except TargetError as error:
+        if (
+            form == "binary"
+            and isinstance(error.__cause__, asyncpg.PostgresError)
+            and (line := line_of(error.__cause__))
+        ):
+            error.position = line - 1
+        raise
+
+
+def line_of(error: asyncpg.PostgresError) -> int | None:
+    """The line of the COPY at which the server stopped, from 1."""
+    found = re.search(r"^COPY .*, line (\d+)", getattr(error, "context", None) or "", re.MULTILINE)
+    return int(found[1]) if found else None
+
+
 def place_of(sent: Sequence[Slice], error: asyncpg.PostgresError) -> str:
     """The keys between which the server's error lies: of the slice that holds its line, else of the whole COPY."""
-    context = getattr(error, "context", None) or ""
-    found = re.search(r"^COPY .*, line (\d+)", context, re.MULTILINE)
-    line = int(found[1]) if found else None
+    line = line_of(error)
     for piece in sent:
         if line is not None and line <= piece.row_count:
             return f" (rows {piece.first_key} to {piece.last_key})"

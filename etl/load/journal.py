@@ -14,7 +14,8 @@ import asyncpg
 
 from etl.errors import TargetLostError, TargetOccupiedError
 from etl.load.connect import Connections, literal, named_errors, quote
-from etl.model import Statement
+from etl.load.violations import delete_rows
+from etl.model import RefusedRow, Statement, TablePlan
 
 T = TypeVar("T")
 
@@ -52,6 +53,16 @@ class Staging:
             table,
             row_count,
         )
+
+    async def delete(
+        self, connection: asyncpg.Connection, table: TablePlan, rows: Sequence[RefusedRow], row_count: int
+    ) -> None:
+        """Take loaded rows out of their table; the journal counts ``row_count`` from then on."""
+        async with connection.transaction():
+            await delete_rows(connection, self.schema, table, rows)
+            await connection.execute(
+                f"update {self._journal} set row_count = $2 where kind = 'loaded' and name = $1", table.name, row_count
+            )
 
     async def ensure_loaded(self, connection: asyncpg.Connection, row_counts: Mapping[str, int]) -> None:
         """Raise TargetLostError unless every table's own transaction is still there.

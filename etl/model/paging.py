@@ -79,3 +79,4 @@ class Slice:
     source_bytes: int
     rejected: tuple[RejectedRow, ...] = ()
     format: Literal["binary", "csv"] = "binary"
+    page: TargetPage | None = None  # where rows of it may have to be sent alone

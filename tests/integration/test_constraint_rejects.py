@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def test_keys_that_become_the_same_are_named_with_both_rows(
     assert rows_of(database_dsn, "select count(*) from pg_class where relname = 't'") == [(0,)]
 
 
+@pytest.mark.parametrize("long_text", [False, True])
+def test_doubtful_keys_are_looked_at_before_any_key_is_built(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str, long_text: bool
+) -> None:
+    """Where values were coerced or are long, nobody waits for the other tables and the build to hear of it."""
+    noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
+    script = f"create table n (id integer primary key, a text unique); insert into n values (1, '{noise}');"
+    done = etl("migrate", make_source(script if long_text else SAME_UUID), database_dsn, "--progress", "json")
+    assert done.status == 1
+    phases = {line["phase"] for line in map(json.loads, done.err.splitlines()[:-2]) if "phase" in line}
+    assert "load" in phases
+    assert "build" not in phases
+
+
 def test_the_later_of_two_equal_keys_goes_to_the_file(
     make_source: MakeSource, rejecting: Rejecting, database_dsn: str, etl: EtlCommand
 ) -> None:
@@ -134,8 +149,6 @@ def test_text_that_no_index_can_hold_is_named_by_key(
     make_source: MakeSource, etl: EtlCommand, database_dsn: str, rejecting: Rejecting
 ) -> None:
     """The server decides, after compression: 9,000 equal letters fit, 9,000 random ones do not."""
-    import random
-
     noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
     rows = {"t": [(1, "x" * 9000), (2, noise), (3, "short"), (4, None)]}
     source = make_source("create table t (id integer primary key, url text); create index by_url on t(url);", rows)

@@ -1,0 +1,139 @@
+"""COPY under savepoints, so that the rows that the server refuses are found and all others stay.
+
+A slice that is refused is sent again in parts: the rows before the one that the server named, that row alone, and the
+rest in halves. A row is refused when it was sent alone: the line in an error is a hint, and sometimes a wrong one.
+
+Invariant: every row of a slice is in the table or among the refused, and none is in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import asyncpg
+
+from etl.errors import TargetError
+from etl.load.connect import named_errors
+from etl.load.copy import copy_some
+from etl.load.encode import TableEncoder
+from etl.model import RefusedRow, Slice, TablePlan, TargetPage
+
+# data exceptions, constraints, limits (a row too big, a document too deep), what a trigger raises
+ROW_STATES = ("22", "23", "54", "P0")
+ROWS_AT_ONCE = "54000"  # a row too big: it comes when several rows are written, and the line is that of the last one
+
+
+def refuses_a_row(error: TargetError) -> bool:
+    """Whether it is a row that the server does not take, and not the whole of what was asked."""
+    return (error.sqlstate or "").startswith(ROW_STATES)
+
+
+def refused_row(error: TargetError, table: TablePlan, position: int) -> RefusedRow:
+    """The row that a COPY failed at, in the server's words."""
+    cause = error.__cause__
+    told = str(cause.args[0]) if isinstance(cause, asyncpg.PostgresError) and cause.args else error.message
+    detail = getattr(cause, "detail", None)
+    named = re.search(r"^COPY .*, line \d+, column (.+?)(?:: |$)", getattr(cause, "context", None) or "", re.MULTILINE)
+    column = getattr(cause, "column_name", None) or (named[1] if named else "")
+    source = next((plan.source.name for plan in table.columns if plan.name == column), None)
+    cast = f"--cast {table.source.name}.{source}=text, " if source else ""
+    return RefusedRow(
+        position,
+        (column,) if source else (),
+        f"the server refuses {'{values}' if source else 'the row'}: {told}" + (f" ({detail})" if detail else ""),
+        f"{cast}correct the row in SQLite, or set it aside with --on-error reject",
+    )
+
+
+def named_row(error: TargetError, table: TablePlan) -> RefusedRow | None:
+    """The row at fault, where the server has named its very line."""
+    if error.position is None or not refuses_a_row(error) or error.sqlstate == ROWS_AT_ONCE:
+        return None
+    return refused_row(error, table, error.position)
+
+
+@dataclass
+class CarefulCopy:
+    """Copies the slices of one table, which keep their pages; ``refused`` are the rows that the server did not take."""
+
+    table: TablePlan
+    refused: list[RefusedRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._encoder = TableEncoder(self.table)
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """The table is loaded from its start."""
+        self._position = 0  # rows before the slice, refused ones among them
+        self.refused.clear()
+
+    async def __call__(
+        self,
+        connection: asyncpg.Connection,
+        schema: str,
+        table: TablePlan,
+        first: Slice,
+        slices: AsyncGenerator[Slice, None],
+        on_sent: Callable[[Slice], None],
+    ) -> Slice | None:
+        """As ``copy_some``, one slice a COPY."""
+        refused_before = len(self.refused)
+        await self._send(connection, schema, first, self._position)
+        on_sent(replace(first, row_count=first.row_count - (len(self.refused) - refused_before)))
+        self._position += first.row_count
+        return await anext(slices, None)
+
+    async def _send(self, connection: asyncpg.Connection, schema: str, piece: Slice, position: int) -> None:
+        if not piece.row_count:
+            return
+        try:
+            async with savepoint(connection, self.table.name):
+                await copy_some(connection, schema, self.table, piece, _nothing(), lambda _: None, freeze=False)
+        except TargetError as error:
+            if not refuses_a_row(error) or connection.is_closed() or piece.page is None:
+                raise
+            if piece.row_count == 1:
+                self.refused.append(refused_row(error, self.table, position))
+                return
+            for start, count in cuts(piece.row_count, error.position):
+                part = self._encoder.encode_page(part_of(piece.page, start, count))
+                await self._send(
+                    connection, schema, replace(part, page=part_of(piece.page, start, count)), position + start
+                )
+
+
+@contextlib.asynccontextmanager
+async def savepoint(connection: asyncpg.Connection, where: str) -> AsyncIterator[None]:
+    """Undo what the block has done when it fails, and nothing else of the transaction."""
+    with named_errors(where):
+        await connection.execute("savepoint etl_slice")
+        try:
+            yield
+        except TargetError:
+            if not connection.is_closed():
+                await connection.execute("rollback to savepoint etl_slice; release savepoint etl_slice")
+            raise
+        await connection.execute("release savepoint etl_slice")
+
+
+def cuts(row_count: int, at_fault: int | None) -> Iterator[tuple[int, int]]:
+    """Start and length of the parts: before the row at fault, the row, and the rest in halves; all of them smaller."""
+    fault = min(row_count // 2 if at_fault is None else at_fault, row_count - 1)
+    middle = (fault + 1 + row_count + 1) // 2
+    for start, end in ((0, fault), (fault, fault + 1), (fault + 1, middle), (middle, row_count)):
+        if start < end:
+            yield start, end - start
+
+
+def part_of(page: TargetPage, start: int, count: int) -> TargetPage:
+    """Some rows of a page."""
+    return replace(page, row_count=count, batch=page.batch.slice(start, count), rejected=())
+
+
+async def _nothing() -> AsyncGenerator[Slice, None]:
+    return
+    yield
