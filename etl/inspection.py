@@ -17,6 +17,7 @@ from dataclasses import replace
 from etl.ahead import ahead
 from etl.clock import Clock
 from etl.errors import RefusedValueError
+from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
 from etl.extract.orphans import read_orphans
@@ -27,7 +28,7 @@ from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import parse_address
 from etl.load.publish import names_in_the_way
 from etl.load.session import open_session
-from etl.model import Orphans, Plan, SourceForeignKey, SourcePage, TablePlan, TableSurvey
+from etl.model import BINARY_JSON, Orphans, Plan, SourceForeignKey, SourcePage, TablePlan, TableSurvey
 from etl.options import Options
 from etl.progress import Progress
 from etl.survey_report import Inspection
@@ -204,10 +205,13 @@ def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
 
 
 def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) -> AsyncGenerator[SourcePage]:
-    """The pages of a table, by key ranges where it has a rowid."""
+    """The pages of a table, by key ranges where it has a rowid; binary JSON as text."""
     if table.source.rowid_name is None:
-        return read_by_cursor(snapshot.python, table.source, page_bytes)
-    return read_pages(reader, table.source, page_bytes)
+        pages = read_by_cursor(snapshot.python, table.source, page_bytes)
+    else:
+        pages = read_pages(reader, table.source, page_bytes)
+    binary = [place for place, column in enumerate(table.columns) if column.reading.how == BINARY_JSON]
+    return with_documents(pages, binary) if binary else pages
 
 
 def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:

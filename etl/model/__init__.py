@@ -16,6 +16,7 @@ from etl.model.census import (
     TableSurvey,
 )
 from etl.model.design import (
+    BINARY_JSON,
     PLAIN_READING,
     CheckPlan,
     ColumnPlan,
@@ -58,6 +59,7 @@ from etl.model.paging import (
 )
 
 __all__ = [
+    "BINARY_JSON",
     "PLAIN_READING",
     "Affinity",
     "CheckPlan",

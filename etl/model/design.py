@@ -37,7 +37,8 @@ class Reading:
     ``how`` is what stands behind the colon of a cast, or what the survey found: ``epoch-s``, ``epoch-ms``,
     ``epoch-us``, ``epoch-ns``, ``epoch-ticks``, ``epoch-webkit``, ``epoch-2001``, ``julian`` for dates and times held
     as numbers; ``seconds`` for times; ``us`` and ``seconds`` for intervals; a strptime format such as ``%d.%m.%Y``;
-    ``J/N`` for booleans (true before false). docs/coercion.md, "Readings", has the exact meaning of each.
+    ``J/N`` for booleans (true before false); ``sqlite`` for json and jsonb whose blobs are SQLite's binary form.
+    docs/coercion.md, "Readings", has the exact meaning of each.
     """
 
     how: str | None = None
@@ -52,6 +53,7 @@ class Reading:
 
 
 PLAIN_READING = Reading()
+BINARY_JSON = "sqlite"  # the reading of documents whose blobs SQLite's jsonb() wrote
 
 
 @dataclass(frozen=True, slots=True)

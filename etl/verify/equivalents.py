@@ -13,7 +13,8 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 
-from etl.model import PLAIN_READING, PgType, Reading, StorageClass
+from etl.model import BINARY_JSON, PLAIN_READING, PgType, Reading, StorageClass
+from etl.verify.binary_documents import document_text
 from etl.verify.composite_rules import BOUNDS, array_payload, range_payload
 from etl.verify.documents import canonical_document
 from etl.verify.durations import duration_payload
@@ -69,7 +70,7 @@ def expected_payload(
     if kind.name in TEXT_TYPES:
         return _as_text(storage, value, kind, reading)
     if kind.name in DOCUMENT_TYPES:
-        return _as_document(storage, value, kind)
+        return _as_document(storage, value, kind, reading)
     if is_array(kind):
         return array_payload(value, kind, reading, expected_payload) if storage is StorageClass.TEXT else None
     return RULES[kind.name](storage, value, kind, reading) if kind.name in RULES else None
@@ -229,12 +230,15 @@ def _as_text(storage: StorageClass, value: Stored, kind: PgType, reading: Readin
     return text + b" " * ((kind.length or 1) - length) if kind.name == "char" else text
 
 
-def _as_document(storage: StorageClass, value: Stored, kind: PgType) -> bytes | None:
+def _as_document(storage: StorageClass, value: Stored, kind: PgType, reading: Reading) -> bytes | None:
     """The canonical document: two documents are equivalent when these are equal bytes."""
     if not isinstance(value, bytes):
         return canonical_document(repr(value).encode())
     if storage is StorageClass.BLOB:
-        return None
+        text = document_text(value) if reading.how == BINARY_JSON else None
+        if text is None:
+            return None
+        value = text
     document = canonical_document(value)
     # json keeps what is no Unicode ("\\ud800") byte for byte, so it is compared so
     return value if document is None and kind.name == "json" else document

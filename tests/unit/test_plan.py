@@ -86,11 +86,24 @@ async def test_blobs_among_other_values_are_refused_with_the_flag_that_decides(m
     assert types_of(target_table(plan, "t")) == {"a": "bytea", "b": "text", "c": "bigint"}
 
 
-async def test_jsonb_with_blobs_is_refused(make_source: MakeSource) -> None:
-    """SQLite's binary JSON is not PostgreSQL's."""
-    path = make_source("create table t (doc jsonb); insert into t values ('{}'), (x'0c');")
-    with pytest.raises(PlanError, match=r"t\.doc: JSONB holds blobs"):
-        await plan_of(path)
+@pytest.mark.parametrize(
+    ("declared", "casts", "type_", "how"),
+    [
+        ("jsonb", (), "jsonb", "sqlite"),
+        ("jsonb", ("t.doc=json",), "json", "sqlite"),
+        ("jsonb", ("t.doc=bytea",), "bytea", None),
+        ("json", (), "jsonb", None),
+        ("blob", ("t.doc=jsonb:SQLite",), "jsonb", "sqlite"),
+        ("blob", ("t.doc=jsonb",), "jsonb", None),
+    ],
+)
+async def test_blobs_of_a_jsonb_column_are_read_as_sqlites_own(
+    make_source: MakeSource, declared: str, casts: tuple[str, ...], type_: str, how: str | None
+) -> None:
+    """Whatever JSON type the user makes of it; in other columns only where the user says so."""
+    path = make_source(f"create table t (doc {declared}); insert into t values ('{{}}'), (x'0c');")
+    (column,) = target_table(await plan_of(path, casts=casts), "t").columns
+    assert (str(column.type), column.reading.how) == (type_, how)
 
 
 async def test_a_foreign_key_takes_its_parents_type(plan_case) -> None:

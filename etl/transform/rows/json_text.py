@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from etl.model import PgType, StorageClass
+from etl.model import BINARY_JSON, PgType, Reading, StorageClass
 from etl.transform.rows.numerals import NUMERIC_FRACTION_DIGITS, NUMERIC_WHOLE_DIGITS
-from etl.transform.rows.outcomes import Converted, Outcome, Refused, cast_hint, refuse
+from etl.transform.rows.outcomes import Converted, Outcome, cast_hint, refuse
 
 LARGEST_JSONB = 0x0FFFFFFF  # bytes (jsonb.h: JENTRY_OFFLENMASK)
 LARGEST_JSON = 0x3FFFFFFF  # bytes: one field of a row (memutils.h: MaxAllocSize)
@@ -215,8 +215,9 @@ def json_from_real(value: float, target: PgType) -> Outcome:
     return Converted(repr(value), "number-to-json")
 
 
-def json_from_blob(value: bytes, target: PgType) -> Outcome:
-    """Refused: SQLite's binary JSONB has to be decoded by SQLite."""
-    problem = f"is a blob, maybe SQLite's binary JSON, which is not decoded: not {target}"
-    refused = refuse(value, StorageClass.BLOB, target, problem)
-    return Refused(refused.reason, f"{cast_hint('bytea')}, or have SQLite write it as text with json()")
+def json_from_blob(value: bytes, target: PgType, reading: Reading) -> Outcome:
+    """Refused: SQLite decodes its binary JSON when it is read; what comes as a blob is none, or was not asked for."""
+    if reading.how == BINARY_JSON:
+        return refuse(value, StorageClass.BLOB, target, "is a blob, but not SQLite's binary JSON")
+    flag = f"{cast_hint(f'{target}:{BINARY_JSON}')} where it is SQLite's binary JSON"
+    return refuse(value, StorageClass.BLOB, target, f"is a blob, not {target}", flag=flag)

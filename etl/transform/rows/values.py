@@ -51,15 +51,14 @@ def convert_value(
         return _convert_derived(value, storage, target, reading)
     if reading.empty_as_null and value == b"" and storage is StorageClass.TEXT and is_nullable_when_empty(target):
         return Converted(None, "empty-null")
-    by_reading = _READING_RULES.get(target.name)
-    if by_reading is not None:
-        reading_rule = by_reading.get(storage)
-        return refuse(value, storage, target) if reading_rule is None else reading_rule(value, target, reading)
-    rules = _RULES.get(target.name)
-    if rules is None:
+    reading_rules, rules = _READING_RULES.get(target.name), _RULES.get(target.name)
+    if reading_rules is not None and storage in reading_rules:
+        return reading_rules[storage](value, target, reading)
+    if rules is not None and storage in rules:
+        return rules[storage](value, target)
+    if reading_rules is None and rules is None:
         raise PlanError(f"there is no conversion to {target}", "--cast the column to one of the types that have one")
-    rule = rules.get(storage)
-    return refuse(value, storage, target) if rule is None else rule(value, target)
+    return refuse(value, storage, target)
 
 
 def _convert_derived(value: SourceValue, storage: StorageClass, target: PgType, reading: Reading) -> Outcome:
@@ -125,8 +124,8 @@ _DOCUMENTS: dict[StorageClass, Rule] = {
     StorageClass.INTEGER: json_text.json_from_integer,
     StorageClass.REAL: json_text.json_from_real,
     StorageClass.TEXT: json_text.convert_document,
-    StorageClass.BLOB: json_text.json_from_blob,
 }
+_BINARY_DOCUMENTS: dict[StorageClass, ReadingRule] = {StorageClass.BLOB: json_text.json_from_blob}
 _RULES: dict[str, dict[StorageClass, Rule]] = {
     "smallint": _INTEGERS,
     "integer": _INTEGERS,
@@ -169,6 +168,8 @@ _READING_RULES: dict[str, dict[StorageClass, ReadingRule]] = {
     "timestamp": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamp_from_text},
     "timestamptz": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.timestamptz_from_text},
     "time": {**_NUMBERS_AS_TIMES, StorageClass.TEXT: dates.time_from_text},
+    "json": _BINARY_DOCUMENTS,
+    "jsonb": _BINARY_DOCUMENTS,
     "timetz": {StorageClass.TEXT: intervals.timetz_from_text},
     "interval": {
         StorageClass.INTEGER: intervals.interval_from_integer,

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from etl.errors import UsageError
-from etl.model import PgType, Reading
+from etl.model import BINARY_JSON, PgType, Reading
 from etl.options import Options
 from etl.transform.rows.epochs import EPOCHS
 from etl.transform.rows.formats import format_problem
@@ -25,6 +25,7 @@ READINGS = {
     **dict.fromkeys(DATED_TYPES, tuple(EPOCHS)),
     "time": ("seconds",),
     "interval": ("us", "seconds"),
+    **dict.fromkeys(("json", "jsonb"), (BINARY_JSON,)),
 }
 UTC_ALIASES = frozenset({"utc", "etc/utc", "etc/uct", "uct", "zulu", "etc/zulu", "universal", "etc/universal"})
 
@@ -61,7 +62,7 @@ def _takes(target: PgType) -> str:
         choices.append("or a format such as " + ("%H.%M" if target.name == "time" else "%d.%m.%Y"))
     if choices:
         return f"{target} takes {', '.join(choices)}"
-    takers = "date, timestamp, timestamptz, time, interval and boolean"
+    takers = "date, timestamp, timestamptz, time, interval, boolean, json and jsonb"
     return f"{target} takes none: leave the colon out; readings are for {takers}"
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from etl.errors import PlanError
-from etl.model import SourceCatalog, SourceColumn, SourceTable, StorageClass
+from etl.model import BINARY_JSON, SourceCatalog, SourceColumn, SourceTable, StorageClass
 from etl.transform.schema.casts import Cast, cast_for, parse_casts
 from etl.transform.schema.references import Reference, resolve_references
-from etl.transform.schema.types import Decision, decide_type, declared_type
+from etl.transform.schema.types import Decision, decide_type, declared_type, declares_binary_json
 
 Census = Mapping[tuple[str, str], frozenset[StorageClass]]
 Types = Mapping[tuple[str, str], Decision]
@@ -92,7 +92,9 @@ def _decide_own(
     place = (table.name, column.name)
     cast = cast_for(casts, *place)
     if cast is not None:
-        return Decision(cast.type, "as --cast says", cast.how, by_user=True)
+        # whatever JSON type it becomes, the blobs of a JSONB column are SQLite's
+        binary = cast.how is None and cast.type.name in ("json", "jsonb") and declares_binary_json(column)
+        return Decision(cast.type, "as --cast says", BINARY_JSON if binary else cast.how, by_user=True)
     declared = declared_type(column.declared)
     if declared is not None:
         return declared

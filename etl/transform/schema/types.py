@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from etl.errors import PlanError, UsageError
-from etl.model import Affinity, PgType, SourceColumn, StorageClass
+from etl.model import BINARY_JSON, Affinity, PgType, SourceColumn, StorageClass
 
 # Declared types, upper case, without modifiers and without UNSIGNED, SIGNED and ZEROFILL.
 DECLARED_WORDS = {
@@ -28,7 +28,7 @@ DECLARED_WORDS = {
     " CHARACTER VARYING, CHAR VARYING, NATIVE CHARACTER, NATIONAL CHARACTER, NATIONAL CHARACTER VARYING,"
     " NATIONAL VARYING CHARACTER, NATIONAL CHAR, NATIONAL VARCHAR",
     "text": "TEXT, CLOB, NCLOB, NTEXT, STRING, TINYTEXT, MEDIUMTEXT, LONGTEXT, LONGVARCHAR, LONGNVARCHAR",
-    "jsonb": "JSON",  # JSONB itself is decided by its values: its blobs are SQLite's own binary form
+    "jsonb": "JSON, JSONB",
     "uuid": "UUID, GUID, UNIQUEIDENTIFIER",
     "bytea": "BLOB, BYTEA, BINARY, VARBINARY, TINYBLOB, MEDIUMBLOB, LONGBLOB, LONGVARBINARY",
 }
@@ -133,7 +133,12 @@ def declared_type(declared: str) -> Decision | None:
         return numeric_type(declared, modifiers)
     if name == "varchar":
         return varchar_type(declared, modifiers)
-    return Decision(PgType(name))
+    return Decision(PgType(name), how=BINARY_JSON if words == "JSONB" else None)
+
+
+def declares_binary_json(column: SourceColumn) -> bool:
+    """Whether blobs in this column are SQLite's binary JSON."""
+    return split_declared(column.declared)[0] == "JSONB"
 
 
 def split_declared(declared: str) -> tuple[str, tuple[str, ...]]:
@@ -176,8 +181,6 @@ def decide_type(table: str, column: SourceColumn, classes: frozenset[StorageClas
     """
     found = classes - {StorageClass.NULL}
     words, _ = split_declared(column.declared)
-    if words == "JSONB":
-        return _decide_jsonb(table, column, found)
     declared = f"declared {column.declared}" if column.declared else "declared without a type"
     if not found:
         type_ = TEXT if words in {"", "ANY"} else BY_AFFINITY[column.affinity]
@@ -222,16 +225,6 @@ def _with_modifiers(text: str, name: str, first: str | None, second: str | None)
     raise UsageError(
         f"--cast: {text!r} has modifiers that {name} does not take", "as in numeric(12,2), varchar(40), timestamptz"
     )
-
-
-def _decide_jsonb(table: str, column: SourceColumn, found: frozenset[StorageClass]) -> Decision:
-    if StorageClass.BLOB in found:
-        raise PlanError(
-            f"{table}.{column.name}: JSONB holds blobs (SQLite's binary JSON), which are not decoded",
-            f"keep the bytes: --cast {table}.{column.name}=bytea, or convert the source: "
-            f"update {table} set {column.name} = json({column.name})",
-        )
-    return Decision(PgType("jsonb"))
 
 
 def _listed(classes: frozenset[StorageClass]) -> str:
