@@ -7,7 +7,10 @@ one explanation (datatype3.html §3; ``pragma quick_check`` makes affinity a fac
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +19,7 @@ from etl.model import Affinity, PlainColumn, SourceColumn
 STRICT_TYPES = {"INT": "int64", "INTEGER": "int64", "REAL": "double", "TEXT": "string", "BLOB": "binary"}
 NUMBER_LIKE = r"^-?([0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|[Ii]nf|[Nn]a[Nn])$"
 DASH = ord("-")
+DASHES = ((4, 7), (8, 13))  # where a date and a uuid have theirs
 NUMBER_START = np.isin(np.arange(256), list(b"-0123456789IiNn"))
 
 
@@ -52,36 +56,56 @@ def holds_number_like(array: pa.Array) -> bool:
     JSON is told by its first character, dates and uuids by their two dashes, which no number has; only what is left
     meets the regular expression.
     """
-    suspects = array.filter(pa.array(begins_like_number(array) & ~has_two_dashes(array)))
+    cells = _Cells.of(array)
+    if cells.are_all_dashed() or not (suspicious := cells.begin_like_number()).any():
+        return False
+    suspects = array.filter(pa.array(suspicious & ~cells.have_two_dashes()))
     if len(suspects) == suspects.null_count:
         return False
     suspects = suspects.drop_null().cast(pa.binary())  # the text is not yet known to be UTF-8
     return bool(pc.any(pc.match_substring_regex(suspects, NUMBER_LIKE)).as_py())
 
 
-def begins_like_number(array: pa.Array) -> np.ndarray:
-    """Per cell: whether its first character could begin a number."""
-    starts, lengths, data = cell_buffers(array)
-    begins = np.zeros(len(array), bool)
-    filled = np.flatnonzero(lengths)
-    begins[filled] = NUMBER_START[data[starts[filled]]]
-    return begins
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The buffers of a string array: where each of n cells starts, how long it is, and the bytes of all."""
 
+    starts: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+    data: npt.NDArray[np.uint8]
 
-def has_two_dashes(array: pa.Array) -> np.ndarray:
-    """Per cell: dashes at 4 and 7 (a date) or at 8 and 13 (a uuid)."""
-    starts, lengths, data = cell_buffers(array)
-    found = np.zeros(len(array), bool)
-    for first, second in ((4, 7), (8, 13)):
-        long_enough = np.flatnonzero(lengths > second)
-        at = starts[long_enough]
-        found[long_enough] |= (data[at + first] == DASH) & (data[at + second] == DASH)
-    return found
+    @classmethod
+    def of(cls, array: pa.Array) -> _Cells:
+        offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+        content = array.buffers()[2]
+        data = np.zeros(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
+        return cls(offsets[:-1], np.diff(offsets), data)
 
+    def are_all_dashed(self) -> bool:
+        """Whether all cells but NULL and '' are of one length and carry two dashes: the common case, for little."""
+        length = int(self.lengths.max(initial=0))
+        filled = int(np.count_nonzero(self.lengths))
+        start, size = int(self.starts[0]), int(self.lengths.sum(dtype=np.int64))
+        if size != length * filled:
+            return False
+        lines = self.data[start : start + size].reshape(filled, length)
+        return any(
+            length > second and bool((lines[:, first] == DASH).all() and (lines[:, second] == DASH).all())
+            for first, second in DASHES
+        )
 
-def cell_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each cell of a string array starts, how long it is, and the bytes of all."""
-    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
-    content = array.buffers()[2]
-    data = np.zeros(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
-    return offsets[:-1], np.diff(offsets), data
+    def begin_like_number(self) -> npt.NDArray[np.bool_]:
+        """Per cell: whether its first character could begin a number."""
+        begins = np.zeros(len(self.starts), bool)
+        filled = np.flatnonzero(self.lengths)
+        begins[filled] = NUMBER_START[self.data[self.starts[filled]]]
+        return begins
+
+    def have_two_dashes(self) -> npt.NDArray[np.bool_]:
+        """Per cell."""
+        found = np.zeros(len(self.starts), bool)
+        for first, second in DASHES:
+            long_enough = np.flatnonzero(self.lengths > second)
+            at = self.starts[long_enough]
+            found[long_enough] |= (self.data[at + first] == DASH) & (self.data[at + second] == DASH)
+        return found
