@@ -35,6 +35,7 @@ from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
 from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
 from etl.transform.schema.generation import with_plain_columns
+from etl.transform.schema.server_checks import is_refusal, left_to_server
 
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
@@ -63,7 +64,7 @@ async def load_all(run: Run, staging: Staging, plan: Plan) -> tuple[Plan, Sequen
 async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePlan) -> tuple[TablePlan, LoadedTable]:
     """The declared types are tried first; values that contradict them are surveyed once, and the table begins anew."""
     try:
-        return table, await load_rows(run, staging, reader, table.loaded, None)
+        return table, await load_as_planned(run, staging, reader, table.loaded)
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     except TargetError as error:
@@ -78,6 +79,19 @@ async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePla
         await guarded(connection, staging.execute_anew(connection, statement))
     rejects = run.rejects.file_of(table.source.name) if run.rejects and run.options.on_error == "reject" else None
     return decided, await load_rows(run, staging, reader, decided.loaded, rejects)
+
+
+async def load_as_planned(run: Run, staging: Staging, reader: Reader, table: TablePlan) -> LoadedTable:
+    """Documents are left to the server; when it refuses a value, they are loaded again with our own eyes."""
+    unread = left_to_server(table) if run.counts_in_verification else table
+    if unread is not table:
+        try:
+            return await load_rows(run, staging, reader, unread, None)
+        except TargetError as error:
+            if not is_refusal(error):
+                raise
+        run.progress.start_table(table.source.name, table.source.rows_estimate)
+    return await load_rows(run, staging, reader, table, None)
 
 
 async def load_rows(

@@ -33,6 +33,11 @@ class Run:
     def progress(self) -> Progress:
         return self.clock.progress
 
+    @property
+    def counts_in_verification(self) -> bool:
+        """Whether what was coerced may be counted when both sides are read again: all of it, and nobody logs each."""
+        return self.options.verify == "full" and self.coercion_log is None
+
     def keep_files(self) -> None:
         """The run has published: what it wrote beside it gets its final name."""
         if self.rejects is not None:

@@ -49,6 +49,7 @@ class Reading:
     strip_nul: bool = False
     encoding: str | None = None  # latin1: bytes that are not UTF-8
     truncate: bool = False  # to the length n of varchar(n) and char(n)
+    left_to_server: bool = False  # JSON text is sent unread: the server checks it
     null_as: str | None = None  # what a NULL becomes, as if this text stood there (``owner-backfilled``)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from etl.model import PgType
 from etl.transform.rows.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
+from etl.transform.rows.text_vectors import unreadable
 from etl.transform.rows.vectors import Vector, VectorRule
 
 _TELLING_ESCAPE = re.compile(rb"\\u00(?:00|3[aA])")
@@ -37,6 +38,11 @@ def _texts_to_jsonb(array: pa.Array, target: PgType, arrow_type: pa.DataType) ->
     if suspect is not None:
         odd = suspect if odd is None else odd | suspect
     return Vector(as_string(array), odd)
+
+
+def texts_unread(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
+    """Text that is sent as it stands, since the server looks for itself; NUL and bad UTF-8 apart."""
+    return Vector(as_string(array), unreadable(array))
 
 
 def _odd_documents(array: pa.Array, *, keys_matter: bool) -> BoolMask | None:

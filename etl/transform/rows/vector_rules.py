@@ -11,7 +11,7 @@ from etl.model import PgType, Reading, StorageClass
 from etl.transform.rows.date_vectors import texts_to_dates, texts_to_times, texts_to_timestamps
 from etl.transform.rows.dates import is_format
 from etl.transform.rows.epoch_vectors import integers_to_temporal, reals_to_temporal
-from etl.transform.rows.json_vectors import JSON_RULES
+from etl.transform.rows.json_vectors import JSON_RULES, texts_unread
 from etl.transform.rows.number_vectors import NUMBER_RULES
 from etl.transform.rows.text_vectors import TEXT_RULES
 from etl.transform.rows.vectors import VectorRule, all_odd
@@ -29,6 +29,8 @@ def vector_rule(storage: StorageClass, target: PgType, reading: Reading) -> Vect
     """The rule for the cells of one storage class."""
     if target.labels or (target.name == "boolean" and reading.how is not None):
         return all_odd
+    if reading.left_to_server and storage is StorageClass.TEXT:
+        return texts_unread
     if target.name in TEMPORAL_TYPES:
         return _temporal_rule(storage, target, reading)
     return _RULES[storage].get(target.name, all_odd)

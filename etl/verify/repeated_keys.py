@@ -1,0 +1,67 @@
+"""Which JSON documents repeat a key in one object: jsonb keeps the last of them, and that is a rule to be counted.
+
+Invariant: exact, at the price of counting colons. Every key has its colon, and the canonical form, in which the last of
+equal keys has won, has those of the keys that are left and those within strings; an escaped colon is looked at closely.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from etl.verify.fixed_rules import widths_of
+
+COLON = ord(":")
+ESCAPED = b"\\u003"  # \u003a is a colon in the canonical form, and none in the text
+
+
+def repeated_keys(texts: pa.Array, canonical: pa.Array) -> list[int]:
+    """The places of the documents that repeat a key; ``canonical`` are the same documents in their canonical form.
+
+    Both are binary arrays of n cells; where the canonical form is null, there is no document.
+    """
+    data = contents(texts)
+    if ESCAPED not in data:
+        if data.count(b":") == contents(canonical).count(b":"):
+            return []
+        return [int(place) for place in np.flatnonzero(colons(texts) != colons(canonical))]
+    lost = colons(texts) != colons(canonical)
+    places = range(len(texts))
+    return [place for place in places if is_one(texts[place].as_py() or b"", lost_colons=bool(lost[place]))]
+
+
+def is_one(text: bytes, *, lost_colons: bool) -> bool:
+    return repeats_key(text, otherwise=lost_colons) if ESCAPED in text else lost_colons
+
+
+def repeats_key(text: bytes, *, otherwise: bool) -> bool:
+    """Whether an object somewhere in the document has two equal keys; ``otherwise`` where it is too deep to tell."""
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return otherwise
+    return repeated
+
+
+def contents(array: pa.Array) -> bytes:
+    """The bytes of all cells, one behind the other."""
+    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+    return memoryview(array.buffers()[2] or b"")[int(offsets[0]) : int(offsets[-1])].tobytes()
+
+
+def colons(array: pa.Array) -> NDArray[np.int64]:
+    """How many colons each cell has."""
+    marks = np.frombuffer(contents(array), np.uint8) == COLON
+    ends = np.cumsum(np.maximum(widths_of(array), 0))
+    totals = np.concatenate(([0], np.cumsum(marks)))[np.concatenate(([0], ends))]
+    return np.diff(totals)
