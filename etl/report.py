@@ -82,7 +82,11 @@ class TableOutcome:
 
     @property
     def coercions(self) -> tuple[Coercion, ...]:
-        return self.loaded.coercions if self.loaded is not None else ()
+        """What the load counted, and of the rules that it left to the server what the verification counted."""
+        loaded = self.loaded.coercions if self.loaded is not None else ()
+        known = {(coercion.column, coercion.rule) for coercion in loaded}
+        verified = self.verified.coercions if self.verified is not None else ()
+        return (*loaded, *(coercion for coercion in verified if (coercion.column, coercion.rule) not in known))
 
     @property
     def verdict(self) -> Verdict:

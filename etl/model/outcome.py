@@ -112,3 +112,4 @@ class VerifiedTable:
     seconds: float
     difference_counts: Mapping[str, int] = field(default_factory=dict)  # kind → how many in all
     differences: tuple[Difference, ...] = ()  # the first 20
+    coercions: tuple[Coercion, ...] = ()  # of rules that the server applies by itself: repeated keys of jsonb

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from etl.model import TablePlan
 from etl.verify.expected import is_document
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
+from etl.verify.repeated_keys import RepeatedKeys
 from etl.verify.rows import digest, digests, join_row, split_row, sum_digests
 
 
@@ -21,6 +22,7 @@ class Tally:
         self.versioned = [column.type.name == "jsonb" for column in table.columns if is_document(column.type)]
         self.source_rows = self.target_rows = 0
         self.source_sum = self.target_sum = 0
+        self.repeated_keys = RepeatedKeys(table)
         self._unmatched = unmatched
         names = [column.name for column in table.columns]
         self._key_places = [names.index(name) for name in table.primary_key]

@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import has_rule
-from etl.verify.findings import describe_findings
+from etl.verify.findings import describe_findings, describe_repeated_keys
 from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
 from etl.verify.read_as import is_known
@@ -77,7 +78,9 @@ async def verify_table(
                 )
             settled = await in_thread(unmatched.settle)
             differences = await describe_findings(settled.findings, reader, target, query, table, in_thread)
-    return _account(table, tally, settled.counts, differences, time.perf_counter() - started)
+            coercions = await in_thread(describe_repeated_keys, tally.repeated_keys, reader, table)
+    account = _account(table, tally, settled.counts, differences, time.perf_counter() - started)
+    return replace(account, coercions=tuple(coercions))
 
 
 def refuse_unknown_types(table: TablePlan) -> None:
@@ -119,7 +122,7 @@ async def _compare(
     tally: Tally,
     on_rows: Callable[[int, int], None],
 ) -> None:
-    async with aclosing(_expected_batches(reader, tally.table)) as batches:
+    async with aclosing(_expected_batches(reader, tally)) as batches:
         async for expected in batches:
             if not await _lines_up(expected, stream, tally):
                 await _match_rows(expected, stream, tally)
@@ -138,13 +141,17 @@ async def _compare(
         await in_thread(tally.add_extra, rows)
 
 
-async def _expected_batches(reader: SourceTableReader, table: TablePlan) -> AsyncGenerator[ExpectedRows, None]:
+async def _expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[ExpectedRows, None]:
     """The source's batches as the target must hold them; the next one is read while this one is compared."""
     source = reader.batches()
 
     def advance() -> ExpectedRows | None:
         rows = next(source, None)
-        return None if rows is None else expect_rows(rows, table)
+        if rows is None:
+            return None
+        expected = expect_rows(rows, tally.table)
+        tally.repeated_keys.note(expected)
+        return expected
 
     ahead = asyncio.ensure_future(in_thread(advance))
     try:

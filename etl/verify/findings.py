@@ -11,12 +11,13 @@ from typing import Any
 
 import asyncpg
 
-from etl.model import Difference, StorageClass, TablePlan
+from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import show_payload
 from etl.verify.readings import quoted
+from etl.verify.repeated_keys import RepeatedKeys
 from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
 from etl.verify.source import SourceTableReader
 from etl.verify.target import HEADER_BYTES
@@ -62,6 +63,20 @@ async def describe_findings(
         right = None if finding.target is None else theirs[finding.target]
         differences += _describe(table, left, right)
     return differences
+
+
+def describe_repeated_keys(repeated: RepeatedKeys, reader: SourceTableReader, table: TablePlan) -> list[Coercion]:
+    """The rule that jsonb itself is: counted, with the keys and texts of the first documents."""
+    coercions = []
+    for name, count in repeated.counts.items():
+        rows = _source_rows(reader, repeated.places[name], table)
+        place = next(place for place, column in enumerate(table.columns) if column.source.name == name)
+        samples = []
+        for row in rows.values():
+            text = show_stored(*row.values[place])
+            samples.append((_key_of(table, row.payloads, row), text, text))
+        coercions.append(Coercion(name, "json-duplicate-keys", count, tuple(samples)))
+    return coercions
 
 
 def _source_rows(reader: SourceTableReader, positions: Sequence[int], table: TablePlan) -> dict[int, _SourceRow]:

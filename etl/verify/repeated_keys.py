@@ -13,10 +13,37 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from etl.model import TablePlan
+from etl.verify.expected import is_document
 from etl.verify.fixed_rules import widths_of
+from etl.verify.rows import ExpectedRows
 
 COLON = ord(":")
+SAMPLE_COUNT = 5
 ESCAPED = b"\\u003"  # \u003a is a colon in the canonical form, and none in the text
+
+
+class RepeatedKeys:
+    """Counts the documents of a table that repeat a key, by column, and remembers where the first of them stand."""
+
+    def __init__(self, table: TablePlan) -> None:
+        documents = [column for column in table.columns if is_document(column.type)]
+        self._names = [column.source.name if column.type.name == "jsonb" else None for column in documents]
+        self.counts: dict[str, int] = {}
+        self.places: dict[str, list[int]] = {}  # among the rows that are compared, in the order of the scan
+        self._rows = 0
+
+    def note(self, expected: ExpectedRows) -> None:
+        """Count a batch."""
+        for name, column in zip(self._names, expected.documents, strict=True):
+            if name is None or column.texts is None:
+                continue
+            found = repeated_keys(column.texts, column.canonical)
+            if found:
+                self.counts[name] = self.counts.get(name, 0) + len(found)
+                places = self.places.setdefault(name, [])
+                places += [self._rows + place for place in found[: SAMPLE_COUNT - len(places)]]
+        self._rows += expected.source.row_count
 
 
 def repeated_keys(texts: pa.Array, canonical: pa.Array) -> list[int]:

@@ -56,7 +56,7 @@ def test_the_places_are_told_among_others_and_in_slices() -> None:
     assert repeated_keys(texts[1:], canonical_documents(texts)[1:]) == [0, 2]
 
 
-_KEYS = st.text(alphabet="a:\\\"é", max_size=2)
+_KEYS = st.text(alphabet='a:\\"é', max_size=2)
 _VALUES: Any = st.recursive(
     st.none() | st.integers() | st.text(alphabet='a:\\"', max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(_KEYS, inner), max_size=3).map(tuple),
