@@ -32,7 +32,7 @@ async def verify(options: Options, progress: Progress) -> Report:
     address = parse_address(options.target)
     clock = Clock(progress)
     async with open_snapshot(options.source, options.jobs) as snapshot:
-        plan = await make_plan(snapshot, options)
+        plan = replace(await make_plan(snapshot, options), views=())
         async with open_session(address, options.jobs) as session:
             found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
             plan, absent = fit_plan(plan, found)

@@ -47,6 +47,7 @@ from etl.transform.schema.decide import (
 from etl.transform.schema.generation import made_plain
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
+from etl.transform.schema.views import with_views
 from etl.transform.survey.problems import problems_of, remarks_of
 from etl.transform.survey.surveyor import Surveyor, head, merge_surveys
 
@@ -221,7 +222,8 @@ def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:
     pairs = list(zip(plan.tables, decided, strict=True))
     notes = (note for pair in pairs for note in decision_notes(*pair))
     plain = (thing for pair in pairs for thing in made_plain(*pair))
-    return replace(plan, tables=decided, notes=(*plan.notes, *notes), untranslated=(*plan.untranslated, *plain))
+    untranslated = (*plan.untranslated, *plain)
+    return with_views(replace(plan, tables=decided, notes=(*plan.notes, *notes), untranslated=untranslated))
 
 
 def _only(table: TablePlan, names: frozenset[str]) -> TablePlan:

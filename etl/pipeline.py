@@ -38,6 +38,7 @@ from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.describe import describe
 from etl.verify.compare import refuse_unknown_types
+from etl.view_building import build_views
 
 
 async def migrate(options: Options, progress: Progress) -> Report:
@@ -95,6 +96,7 @@ async def fill_staging(run: Run, staging: Staging, report: Report) -> Report:
             await constraints.build()
         plan = constraints.plan
         sequences = await reset_sequences(run.connections, staging, plan)
+        plan = await build_views(run, staging, plan)
     report = replace(
         report,
         plan=plan,

@@ -139,7 +139,7 @@ def document(report: Report) -> dict[str, Any]:
         "schema": {
             "indexes": report.index_count,
             "foreign_keys": report.foreign_key_count,
-            "views": 0,
+            "views": len(report.plan.views),
             "untranslated": [asdict(skipped) for skipped in report.plan.untranslated],
         },
         "sequences": [asdict(sequence) for sequence in report.sequences],

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiosqlite
 
+from etl.extract.view_columns import read_views
 from etl.model import (
     Affinity,
     IndexTerm,
@@ -80,9 +81,10 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     foreign_keys = _grouped(await _rows(connection, FOREIGN_KEYS_SQL))
     index_sql = {name: sql for kind, name, _, sql in objects if kind == "index"}
     sequences = await _sequences(connection, listed)
+    views = await read_views(connection, ((name, sql) for kind, name, _, sql in objects if kind == "view"))
     tables, skipped = [], []
     for kind, name, parent, sql in objects:
-        if kind == "index":
+        if kind in {"index", "view"}:
             continue
         reason = _skipped_object(kind, name, parent, sql or "", listed)
         if reason:
@@ -111,7 +113,7 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     ((file_bytes,),) = await _rows(
         connection, "select c.page_count * s.page_size from pragma_page_count as c, pragma_page_size as s"
     )
-    return SourceCatalog(path, encoding, tuple(tables), tuple(skipped), file_bytes)
+    return SourceCatalog(path, encoding, tuple(tables), tuple(skipped), file_bytes, views)
 
 
 async def read_storage_classes(
@@ -170,9 +172,8 @@ def _skipped_object(
     if listed_as == "virtual":
         reason = "a virtual table: its module has no counterpart in PostgreSQL, and its rows are not moved"
         return SkippedObject("virtual table", name, sql, reason)
-    if listed_as in {"view", "trigger"}:
-        reason = f"{listed_as}s are not translated"
-        return SkippedObject(listed_as, name, sql, reason, table=parent if kind == "trigger" else None)
+    if kind == "trigger":
+        return SkippedObject(kind, name, sql, "triggers are not translated", table=parent)
     return None
 
 

@@ -46,6 +46,15 @@ class Staging:
                 await connection.execute(f"drop table {quote(self.schema)}.{quote(statement.name)}")
                 await connection.execute(statement.sql)
 
+    async def drop_views(self, connection: asyncpg.Connection, names: Sequence[str]) -> None:
+        """Drop views of this run; readers stand before what they read."""
+        async with connection.transaction():
+            for name in names:
+                await connection.execute(f"drop view {quote(self.schema)}.{quote(name)}")
+            await connection.execute(
+                f"delete from {self._journal} where kind = 'view' and name = any($1::text[])", list(names)
+            )
+
     async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
         """Journal a table as loaded; call it inside the table's transaction."""
         await connection.execute(
@@ -120,8 +129,10 @@ async def drop_staging(connection: asyncpg.Connection, schema: str) -> None:
     """Drop what the journal names, the journal, and the schema, which must be empty by then."""
     journal = f"{quote(schema)}.{JOURNAL}"
     rows = await connection.fetch(
-        f"select kind, name, table_name from {journal} where kind in ('table', 'foreign key') order by number"
+        f"select kind, name, table_name from {journal} where kind in ('table', 'foreign key', 'view') order by number"
     )
+    for view in reversed([row["name"] for row in rows if row["kind"] == "view"]):  # readers before what they read
+        await connection.execute(f"drop view if exists {quote(schema)}.{quote(view)}")
     foreign_keys = [(row["table_name"], row["name"]) for row in rows if row["kind"] == "foreign key"]
     for batch in batches(foreign_keys):
         async with connection.transaction():

@@ -62,7 +62,7 @@ async def check_room(connection: asyncpg.Connection, plan: Plan, force: bool) ->
 
 async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bool) -> list[str]:
     """The relations and types of the target schema that bear a name of ours; with ``force`` without the tables."""
-    tables = {table.name for table in plan.tables}
+    tables = {table.name for table in plan.tables} | {view.name for view in plan.views}
     others = {
         name
         for table in plan.tables
@@ -84,7 +84,7 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bo
         quote(plan.schema),
         sorted(tables | others),
     )
-    replaced = {row["name"] for row in rows if row["kind"] in "rp" and row["name"] in tables} if force else set()
+    replaced = {row["name"] for row in rows if row["kind"] in "rpv" and row["name"] in tables} if force else set()
     return [
         f"{KINDS.get(row['kind'], row['kind'])} {plan.schema}.{row['name']}"
         for row in rows
@@ -119,12 +119,18 @@ async def publish_in_one_transaction(connection: asyncpg.Connection, staging: St
             await connection.execute(
                 f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
             )
+        for view in plan.views:
+            await connection.execute(
+                f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
+            )
         await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
         await connection.execute(f"drop schema {quote(staging.schema)}")
 
 
 async def drop_replaced(connection: asyncpg.Connection, plan: Plan) -> None:
     """One DROP names them all, so that foreign keys among them need no CASCADE."""
+    for view in reversed(plan.views):
+        await connection.execute(f"drop view if exists {quote(plan.schema)}.{quote(view.name)}")
     names = ", ".join(f"{quote(plan.schema)}.{quote(table.name)}" for table in plan.tables)
     if names:
         await connection.execute(f"drop table if exists {names}")

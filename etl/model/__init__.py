@@ -27,6 +27,7 @@ from etl.model.design import (
     Reading,
     Statement,
     TablePlan,
+    ViewPlan,
 )
 from etl.model.origin import (
     Affinity,
@@ -37,6 +38,7 @@ from etl.model.origin import (
     SourceForeignKey,
     SourceIndex,
     SourceTable,
+    SourceView,
     StorageClass,
 )
 from etl.model.outcome import (
@@ -92,6 +94,7 @@ __all__ = [
     "SourcePage",
     "SourceTable",
     "SourceValues",
+    "SourceView",
     "Span",
     "Spelling",
     "SplitColumn",
@@ -102,4 +105,5 @@ __all__ = [
     "TargetPage",
     "Verdict",
     "VerifiedTable",
+    "ViewPlan",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from etl.model.origin import SkippedObject, SourceColumn, SourceTable
+from etl.model.origin import SkippedObject, SourceColumn, SourceTable, SourceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,17 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewPlan:
+    """A view to be created; ``sql`` is its query, in which a NUL stands for the schema."""
+
+    source: SourceView
+    name: str
+    sql: str
+    table: TablePlan  # the view as a table: its columns, for the comparison of its rows
+    reads: tuple[str, ...] = ()  # the planned views that it is built on
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything decided before anything happens; printed by ``--dry-run``."""
 
@@ -137,6 +148,8 @@ class Plan:
     untranslated: tuple[SkippedObject, ...] = ()
     notes: tuple[str, ...] = ()
     timezone: str = "UTC"
+    source_views: tuple[SourceView, ...] = ()  # all of the run
+    views: tuple[ViewPlan, ...] = ()  # those that are translated, in an order in which each finds what it reads
 
     @property
     def rows_estimate(self) -> int:

@@ -92,6 +92,14 @@ class SourceTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceView:
+    name: str
+    sql: str
+    columns: tuple[str, ...] = ()
+    problem: str | None = None  # what SQLite says when it is asked for them
+
+
+@dataclass(frozen=True, slots=True)
 class SkippedObject:
     """Something of the source that is not moved, with its SQL and the reason (views, triggers, virtual tables …)."""
 
@@ -110,3 +118,4 @@ class SourceCatalog:
     tables: tuple[SourceTable, ...]
     skipped: tuple[SkippedObject, ...] = ()
     file_bytes: int = 0
+    views: tuple[SourceView, ...] = ()

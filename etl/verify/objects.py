@@ -16,6 +16,11 @@ from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, re
 from etl.verify.readings import quoted
 
 SHOWN_ORPHANS = 3
+_VIEWS = (
+    "select c.relname as name, array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.oid"
+    " and a.attnum > 0 order by a.attnum) as columns from pg_catalog.pg_class c"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'v'"
+)
 
 
 async def read_columns(
@@ -40,7 +45,20 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
         differences += _compare_foreign_keys(table, catalog)
         differences += await _find_orphans(target, table, schema, catalog)
         differences += await _compare_sequences(target, table, schema, catalog)
-    return tuple(differences)
+    return (*differences, *await _compare_views(target, plan, schema))
+
+
+async def _compare_views(target: asyncpg.Connection, plan: Plan, schema: str) -> list[Difference]:
+    """Each planned view, with its columns in their order; its rows are compared elsewhere."""
+    found = {row["name"]: tuple(row["columns"]) for row in await target.fetch(_VIEWS, schema)}
+    differences = []
+    for view in plan.views:
+        wanted = tuple(column.name for column in view.table.columns)
+        actual = found.get(view.name)
+        if actual != wanted:
+            shown = "nothing" if actual is None else f"a view {_columns(actual)}"
+            differences.append(_object(view.table, view.name, f"a view {_columns(wanted)}", shown))
+    return differences
 
 
 def _object(table: TablePlan, name: str, expected: str, actual: str, column: str | None = None) -> Difference:

@@ -60,7 +60,7 @@ async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str)
     """The SELECT that reads every column of the plan in load order; names the table when it is not there."""
     query = (
         "select c.relkind::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f')"
+        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f', 'v')"
     )
     kind = await target.fetchval(query, schema, table.name)
     if kind is None:

@@ -44,8 +44,9 @@ from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
 from etl.transform.rows.arrow_types import TEXT_COPIED
 from etl.transform.schema.names import quote
+from etl.transform.schema.relations import SCHEMA
 
-__all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "quote"]
+__all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "create_views", "quote"]
 
 # asyncpg's parameters are $1, so that this dialect doubles no percent sign
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
@@ -132,6 +133,20 @@ def create_foreign_keys(plan: Plan, schema: str) -> tuple[Statement, ...]:
         for table in plan.tables
         for built in [_table(table, schema)]
         for key in table.foreign_keys
+    )
+
+
+def create_views(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """Every view, in the order of the plan; its columns have the names of the plan, whatever its query calls them."""
+    return tuple(
+        Statement(
+            "view",
+            view.name,
+            view.name,
+            f"create view {quote(schema)}.{quote(view.name)} ({', '.join(quote(c.name) for c in view.table.columns)})"
+            f" as {view.sql.replace(SCHEMA, quote(schema))}",
+        )
+        for view in plan.views
     )
 
 

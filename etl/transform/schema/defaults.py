@@ -18,6 +18,7 @@ from etl.model import PgType
 from etl.transform.schema.literals import is_iso_date, number_literal
 from etl.transform.schema.names import quote_text
 from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
+from etl.transform.schema.times import time_template
 from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
 UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset
@@ -40,7 +41,6 @@ CLOCK_WORDS = {
     "current_time": TIME_FORMAT,
 }
 CLOCK_FUNCTIONS = {"datetime": TIMESTAMP_FORMAT, "date": DATE_FORMAT, "time": TIME_FORMAT}
-FORMAT_PARTS = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH24", "%M": "MI", "%S": "SS", "%f": "SS.MS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +168,11 @@ def _clock(clock: Clock, type_: PgType) -> str:
 
 def _clock_text(sqlite_format: str, length: int | None) -> str:
     """The current time as text: SQLite's format in to_char's words, everything else quoted."""
-    parts = re.findall(r"%.|[^%]+", sqlite_format, re.DOTALL)
-    unknown = [part for part in parts if part.startswith("%") and part not in FORMAT_PARTS]
-    if unknown or "".join(parts) != sqlite_format or '"' in sqlite_format or "\\" in sqlite_format:
-        raise Untranslatable(f"the time format {sqlite_format!r} is not translated")
-    template = "".join(FORMAT_PARTS.get(part) or re.sub(r"([A-Za-z']+)", r'"\1"', part) for part in parts)
+    template = time_template(sqlite_format)
     sample = datetime(2000, 1, 1).strftime(sqlite_format.replace("%f", "00.000"))
     if length is not None and len(sample) > length:
         raise Untranslatable(f"the current time as {sqlite_format!r} is longer than varchar({length})")
-    return f"to_char({UTC_NOW}, {quote_text(template)})"
+    return f"to_char({UTC_NOW}, {template})"
 
 
 def _integer(value: int | Decimal | str | bytes, bits: int) -> str:

@@ -74,6 +74,15 @@ def read_table_definition(sql: str) -> TableDefinition:
     return definition
 
 
+def read_collations(sql: str) -> dict[str, str]:
+    """The collations of a table's columns, by name in lower case; none where the text cannot be read."""
+    try:
+        collations = read_table_definition(sql).collations
+    except UnreadableDefinition:
+        return {}
+    return {name.lower(): collation for name, collation in collations.items()}
+
+
 def read_index_definition(sql: str) -> IndexDefinition:
     """Scan one CREATE INDEX as ``sqlite_schema`` keeps it. Raises UnreadableDefinition."""
     tokens = list(tokens_of(sql))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, Plan, SkippedObject, TablePlan
+from etl.transform.schema.relations import SCHEMA
 
 
 def describe(plan: Plan) -> str:
@@ -21,6 +22,10 @@ def _lines(plan: Plan) -> Iterator[str]:
     for table in plan.tables:
         yield ""
         yield from _table(table)
+    for view in plan.views:
+        yield ""
+        yield f"create view {view.name} ({', '.join(column.name for column in view.table.columns)})"
+        yield f"  {view.sql.replace(SCHEMA, plan.schema)}"
     attention = [thing for thing in plan.untranslated if thing.needs_attention]
     left = [thing for thing in plan.untranslated if not thing.needs_attention]
     for title, things in (("not translated, needs you:", attention), ("left behind, nobody misses it:", left)):

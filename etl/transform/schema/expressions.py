@@ -15,7 +15,7 @@ from etl.transform.schema.names import quote_text
 from etl.transform.schema.operators import NUMBERS
 from etl.transform.schema.patterns import translate_glob, translate_like
 from etl.transform.schema.scalars import Scalars
-from etl.transform.schema.scope import Operand, Scope, ScopeColumn, column_operand, find_column
+from etl.transform.schema.scope import Operand, QueryScope, Scope, ScopeColumn, column_operand, find_column
 from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
 from etl.transform.schema.types import NUMBER_TYPES
 
@@ -33,6 +33,10 @@ COMPARISONS: Mapping[type[exp.Expression], str] = {
 }
 ORDERINGS = frozenset({"<", "<=", ">", ">="})
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+VALUES = (
+    *(exp.Anonymous, exp.Case, exp.DPipe, exp.Cast, exp.Literal, exp.Neg, exp.Boolean, exp.Subquery, exp.Filter),
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod),
+)
 # what typeof() says of the values that a target type can hold
 CLASSES_OF_TYPE: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("smallint", "integer", "bigint", "boolean"), frozenset({"integer"})),
@@ -77,24 +81,28 @@ def condition(node: exp.Expression, scope: Scope) -> str:
         return _is(node, scope, "is")
     if isinstance(node, exp.In):
         return _in(node, scope, "in")
-    if isinstance(node, exp.Between):
-        low, high = (
-            exp.GTE(this=node.this, expression=node.args["low"]),
-            exp.LTE(this=node.this, expression=node.args["high"]),
-        )
-        return f"({_comparison(low, scope)} and {_comparison(high, scope)})"
     if type(node) in COMPARISONS:
         return _comparison(node, scope)
-    if isinstance(node, exp.Anonymous) and node.name.lower() == "json_valid":
-        return _json_valid(node, scope)
-    if isinstance(node, exp.Like | exp.Glob | exp.Escape):
-        return _pattern(node, scope)
+    if isinstance(node, exp.Between | exp.Exists | exp.Like | exp.Glob | exp.Escape) or _is_call(node, "json_valid"):
+        return _predicate(node, scope)
     operand = _operand(node, scope)
     if operand.kind == "boolean":
         return operand.sql
     if operand.kind in NUMBERS:
         return f"{operand.sql} <> 0"
     raise Untranslatable(f"{operand.sql} alone is no condition in PostgreSQL")
+
+
+def _predicate(node: exp.Expression, scope: Scope) -> str:
+    if isinstance(node, exp.Between):
+        low, high = (
+            exp.GTE(this=node.this, expression=node.args["low"]),
+            exp.LTE(this=node.this, expression=node.args["high"]),
+        )
+        return f"({_comparison(low, scope)} and {_comparison(high, scope)})"
+    if isinstance(node, exp.Exists):
+        return f"exists ({_subquery(node.this, scope)[0]})"
+    return _json_valid(node, scope) if isinstance(node, exp.Anonymous) else _pattern(node, scope)
 
 
 def _pattern(node: exp.Expression, scope: Scope) -> str:
@@ -132,15 +140,31 @@ def _is(node: exp.Is, scope: Scope, word: str) -> str:
 
 
 def _in(node: exp.In, scope: Scope, word: str) -> str:
+    if node.args.get("query") is not None:
+        return _in_query(node, scope, word)
     values = node.args.get("expressions") or []
     if not values:
         raise Untranslatable("IN with a query or an empty list is not translated")
     subject = unwrapped(node.this)
-    if _is_typeof(subject):
+    if _is_call(subject, "typeof"):
         return _typeof(subject, {_string(value) for value in values}, scope, negated=word != "in")
     operand = _operand(subject, scope)
     listed = ", ".join(_literal(value, operand, scope) for value in values)
     return f"{operand.sql} {word} ({listed})"
+
+
+def _in_query(node: exp.In, scope: Scope, word: str) -> str:
+    operand = _operand(unwrapped(node.this), scope)
+    sql, selected = _subquery(node.args["query"], scope)
+    if len(selected) != 1 or _same_kind(operand, selected[0]).kind == "boolean":
+        raise Untranslatable("IN with this query is not translated")
+    return f"{operand.sql} {word} ({sql})"
+
+
+def _subquery(node: exp.Expression, scope: Scope) -> tuple[str, list[Operand]]:
+    if not isinstance(scope, QueryScope):
+        raise Untranslatable("a query is translated within a view only")
+    return scope.subquery(node.this if isinstance(node, exp.Subquery) else node, scope)
 
 
 def _comparison(node: exp.Expression, scope: Scope) -> str:
@@ -148,8 +172,11 @@ def _comparison(node: exp.Expression, scope: Scope) -> str:
     left, right = unwrapped(node.this), unwrapped(node.expression)
     if _is_constant(left, scope) and not _is_constant(right, scope):
         left, right, sign = right, left, MIRRORED.get(sign, sign)
-    if _is_typeof(left) and sign in {"=", "<>"}:
+    if _is_call(left, "typeof") and sign in {"=", "<>"}:
         return _typeof(left, {_string(right)}, scope, negated=sign == "<>")
+    same = _same_columns(left, right, scope) if sign in {"=", "<>"} else None
+    if same is not None:
+        return f"{same[0].sql} {sign} {same[1].sql}"
     operand = _operand(left, scope)
     if operand.type.name == "boolean" and sign in ORDERINGS:
         raise Untranslatable("booleans have no order worth keeping")
@@ -161,6 +188,16 @@ def _comparison(node: exp.Expression, scope: Scope) -> str:
     if operand.type.name in {"text", "varchar"} and sign in ORDERINGS:
         left_sql = f'{left_sql} collate "C"'  # SQLite orders text by bytes
     return f"{left_sql} {sign} {other}"
+
+
+def _same_columns(left: exp.Expression, right: exp.Expression, scope: Scope) -> tuple[ScopeColumn, ScopeColumn] | None:
+    """Two columns of one type that a view joins by: uuids, timestamps and the like, whatever their order is."""
+    if not isinstance(scope, QueryScope):
+        return None
+    ours, theirs = find_column(left, scope), find_column(right, scope)
+    if ours is None or theirs is None or ours.type != theirs.type or ours.reading != theirs.reading:
+        return None
+    return (ours, theirs) if ours.type.name in {"uuid", "timestamp", "timestamptz", "time", "bytea"} else None
 
 
 def _same_kind(left: Operand, right: Operand) -> Operand:
@@ -177,7 +214,9 @@ def _operand(node: exp.Expression, scope: Scope) -> Operand:
     column = find_column(node, scope)
     if column is not None:
         return column_operand(column)
-    if isinstance(node, exp.Anonymous | exp.Case | exp.DPipe | exp.Cast | exp.Literal | exp.Neg | exp.Boolean):
+    if isinstance(
+        node, exp.Anonymous | exp.Case | exp.DPipe | exp.Cast | exp.Literal | exp.Neg | exp.Boolean | exp.Subquery
+    ):
         return Scalars(scope, condition).value(node)
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return Scalars(scope, condition).value(node)
@@ -225,8 +264,8 @@ def _json_valid(node: exp.Anonymous, scope: Scope) -> str:
     return f"(case when {column.sql} is not null then true end)"  # NULL for NULL, as in SQLite
 
 
-def _is_typeof(node: exp.Expression) -> bool:
-    return isinstance(node, exp.Anonymous) and node.name.lower() == "typeof"
+def _is_call(node: exp.Expression, name: str) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.lower() == name
 
 
 def _is_constant(node: exp.Expression, scope: Scope) -> bool:

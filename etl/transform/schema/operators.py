@@ -15,7 +15,14 @@ from sqlglot import exp
 from etl.model import PgType
 from etl.transform.schema.literals import LARGEST_EXACT, number_literal
 from etl.transform.schema.names import quote_text
-from etl.transform.schema.scope import Operand, Scope, column_operand, find_column
+from etl.transform.schema.scope import (
+    Operand,
+    QueryScope,
+    Scope,
+    column_operand,
+    find_column,
+    query_operand,
+)
 from etl.transform.schema.syntax import Untranslatable, unwrapped
 
 BIGINT, DOUBLE, TEXT = PgType("bigint"), PgType("double precision"), PgType("text")
@@ -56,12 +63,16 @@ class Operators:
             exp.Case: self._case,
             exp.Cast: self._cast,
             exp.Anonymous: self._call,
+            exp.Filter: self._filtered,
+            exp.Subquery: self._subquery,
         }
 
     # --- operands --------------------------------------------------------------------------------------------------
 
     def _column(self, node: exp.Expression) -> Operand:
         column = find_column(node, self.scope)
+        if column is not None and isinstance(self.scope, QueryScope):
+            return query_operand(column)
         if column is not None:
             return column_operand(column, any_collation=True)
         if isinstance(node, exp.Column) and node.this.quoted and not node.table:
@@ -174,6 +185,18 @@ class Operators:
         if wanted in {"REAL", "DOUBLE", "FLOAT"} and operand.kind in NUMBERS | {"boolean"}:
             return Operand.of(f"{self._number(operand).sql}::double precision", DOUBLE)
         raise Untranslatable(f"a cast of {operand.sql} to {wanted} is not translated")
+
+    def _subquery(self, node: exp.Expression) -> Operand:
+        """A query of one column and one row."""
+        if not isinstance(self.scope, QueryScope):
+            raise Untranslatable("a query is translated within a view only")
+        sql, operands = self.scope.subquery(node.this, self.scope)
+        if len(operands) != 1 or node.this.args.get("limit"):
+            raise Untranslatable("a query that stands for a value has one column and no LIMIT")
+        return replace(operands[0], sql=f"({sql})", constant=False)
+
+    def _filtered(self, node: exp.Expression) -> Operand:
+        raise Untranslatable(f"{node.key.upper()} is not translated")
 
     def _call(self, node: exp.Expression) -> Operand:
         raise Untranslatable(f"{node.name}() is not translated")

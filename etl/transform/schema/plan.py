@@ -44,6 +44,7 @@ from etl.transform.schema.selection import select_tables
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.tokens import UnreadableDefinition
 from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
+from etl.transform.schema.views import with_views
 
 __all__ = ["plan_tables", "select_tables", "undecided_columns"]
 
@@ -75,13 +76,15 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
     ]
     tables = {planner.table.name: planner.plan() for planner in planners}
     tables = {planner.table.name: planner.with_foreign_keys(tables) for planner in planners}
-    return Plan(
+    plan = Plan(
         schema=options.target_schema,
         tables=tuple(tables.values()),
         untranslated=(*(thing for planner in planners for thing in planner.untranslated), *catalog.skipped),
         notes=tuple(note for planner in planners for note in planner.notes),
         timezone=check_timezone(options.timezone),
+        source_views=catalog.views,
     )
+    return with_views(plan)
 
 
 @dataclass

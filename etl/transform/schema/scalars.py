@@ -11,18 +11,23 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from etl.model import Affinity, PgType
+from etl.transform.schema.aggregates import AGGREGATES, Aggregates
 from etl.transform.schema.literals import number_literal
-from etl.transform.schema.operators import NUMBERS, TEXT, Operators, number_operand, unify
-from etl.transform.schema.scope import Operand, ScopeColumn, find_column
+from etl.transform.schema.operators import NUMBERS, TEXT, number_operand, unify
+from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn, find_column
 from etl.transform.schema.syntax import Untranslatable, unwrapped, written
+from etl.transform.schema.times import time_template
+from etl.transform.schema.types import INTEGER_TYPES
 
 
 @dataclass(frozen=True)
-class Scalars(Operators):
+class Scalars(Aggregates):
     """Translates values within one scope."""
 
     def _call(self, node: exp.Expression) -> Operand:
         name, arguments = str(node.name).lower(), node.expressions
+        if name in AGGREGATES and len(arguments) < 2:
+            return self._aggregate(name, arguments)
         translate = {
             **dict.fromkeys(("lower", "upper"), self._fold),
             **dict.fromkeys(("trim", "ltrim", "rtrim"), self._trim),
@@ -36,6 +41,7 @@ class Scalars(Operators):
             "abs": self._abs,
             **dict.fromkeys(("min", "max"), self._extreme),
             "hex": self._hex,
+            **dict.fromkeys(("date", "time", "datetime", "strftime"), self._moment),
         }.get(name)
         if translate is None:
             raise Untranslatable(f"{name}() is not translated")
@@ -98,6 +104,28 @@ class Scalars(Operators):
         function = "least" if name == "min" else "greatest"
         sql = f"(case when {missing} then null else {function}({', '.join(results.sqls)}) end)"
         return replace(results.shape, sql=sql)
+
+    def _moment(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
+        """A date or timestamp, or seconds since 1970, in words."""
+        formats = {"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%d %H:%M:%S"}
+        if name == "strftime":
+            literal, *arguments = of_length(name, arguments, 2, 3)
+            if not isinstance(literal, exp.Literal) or not literal.is_string:
+                raise Untranslatable("strftime() is translated with a constant format only")
+            formats = {name: str(literal.this)}
+        subject, *modifiers = of_length(name, arguments, 1, 2)
+        words = [str(word.this) if isinstance(word, exp.Literal) else "?" for word in modifiers]
+        return Operand.of(f"to_char({self._instant(subject, words)}, {time_template(formats[name])})", TEXT)
+
+    def _instant(self, subject: exp.Expression, modifiers: list[str]) -> str:
+        column = find_column(unwrapped(subject), self.scope)
+        if not isinstance(self.scope, QueryScope) or column is None or column.reading.how is not None:
+            raise Untranslatable("a time in words is translated for a column, and within a view only")
+        if not modifiers and column.type.name in {"date", "timestamp", "timestamptz"}:
+            return f"{column.sql} at time zone 'utc'" if column.type.name == "timestamptz" else column.sql
+        if modifiers == ["unixepoch"] and column.type.name in INTEGER_TYPES:
+            return f"to_timestamp({column.sql}) at time zone 'utc'"
+        raise Untranslatable(f"a time of {column.type} with {', '.join(modifiers) or 'no modifier'} is not translated")
 
     def _hex(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
         (argument,) = of_length(name, arguments, 1)

@@ -6,12 +6,12 @@ where its affinity makes something else of them, it is refused with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from etl.model import Affinity, PgType
+from etl.model import PLAIN_READING, Affinity, PgType, Reading
 from etl.transform.schema.names import quote
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
@@ -35,6 +35,7 @@ class ScopeColumn:
     affinity: Affinity  # of the source: it decides what SQLite compares
     collation: str = "BINARY"  # of the source
     qualifier: str = ""  # of a query's table: its name or alias
+    reading: Reading = PLAIN_READING
 
     @property
     def sql(self) -> str:
@@ -43,6 +44,21 @@ class ScopeColumn:
 
 # source name in lower case, in a query also with its table's (``t.name``) → column; None for a name that is ambiguous
 Scope = Mapping[str, ScopeColumn | None]
+
+
+class QueryScope(dict[str, ScopeColumn | None]):
+    """The scope of a query, whose rows are compared with SQLite's before anybody sees them.
+
+    ``subquery`` translates a query inside it: its SQL and the operands that it selects.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, ScopeColumn | None],
+        subquery: Callable[[exp.Expression, QueryScope], tuple[str, list[Operand]]],
+    ) -> None:
+        super().__init__(columns)
+        self.subquery = subquery
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,7 @@ class Operand:
     type: PgType
     kind: str
     constant: bool = False
+    reading: Reading = PLAIN_READING  # of the column that it is
 
     @classmethod
     def of(cls, sql: str, type_: PgType, *, constant: bool = False) -> Operand:
@@ -72,6 +89,13 @@ def find_column(node: exp.Expression, scope: Scope) -> ScopeColumn | None:
         return None
     qualified = f"{node.table.lower()}.{node.name.lower()}" if node.table else ""
     return scope.get(qualified) or scope.get(node.name.lower())
+
+
+def query_operand(column: ScopeColumn) -> Operand:
+    """The column inside a query: dates, documents and the like may be handed on, counted and told apart."""
+    if column.type.name in COMPARABLE_AFFINITIES:
+        return replace(column_operand(column, any_collation=True), reading=column.reading)
+    return replace(Operand.of(column.sql, column.type), reading=column.reading)
 
 
 def column_operand(column: ScopeColumn, *, any_collation: bool = False) -> Operand:

@@ -19,6 +19,7 @@ def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_
     Raises UsageError, with the nearest names, for a glob that matches no table, view or virtual table.
     """
     names = [table.name for table in catalog.tables]
+    names += [view.name for view in catalog.views]
     names += [thing.name for thing in catalog.skipped if thing.table is None and thing.needs_attention]
     for flag, globs in (("--tables", include_globs), ("--exclude", exclude_globs)):
         for glob in globs:
@@ -32,5 +33,6 @@ def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_
     return replace(
         catalog,
         tables=tuple(table for table in catalog.tables if is_selected(table.name)),
+        views=tuple(view for view in catalog.views if is_selected(view.name)),
         skipped=tuple(thing for thing in catalog.skipped if is_selected(thing.table or thing.name)),
     )

@@ -1,0 +1,24 @@
+-- views that have a translation, views that have none, and views that mean something else in PostgreSQL
+create table author (id integer primary key, name text not null, email text collate nocase, born date, added datetime);
+create table book (id integer primary key, author_id int references author(id), title text, price decimal(8,2), stock int, weight real, sold boolean);
+insert into author values (1,'Ada','A@x.org','1815-12-10','2024-01-02 03:04:05'),(2,'Грейс',null,null,'2024-02-02T03:04:05'),(3,'Zoë','z@x.org','2000-01-01',null);
+insert into book values (1,1,'One',9.99,3,0.1,1),(2,1,'Two',19.5,0,0.2,0),(3,2,'Three',null,7,0.3,1),(4,null,'Four',5,1,null,null);
+create view everything as select * from book;
+create view joined as select b.title, a.name as author, coalesce(a.email,'none') mail from book b left join author a on a.id = b.author_id where b.stock >= 0 order by b.title desc;
+create view per_author as select a.name, count(*) as n, count(b.price), sum(b.stock) stock, avg(b.price) average, max(b.price) top, min(b.title) first, total(b.weight) w, sum(b.sold) sold from author a join book b on b.author_id=a.id group by a.id, a.name having count(*) > 0;
+create view on_view as select name, n * 2 as twice from per_author where n > 1;
+create view months as select strftime('%Y-%m', added) as month, count(*) c from author group by 1 order by month;
+create view stocked as select title, case when stock > 5 then 'many' when stock > 0 then 'few' else 'none' end as level, price * stock as value from book where title like 't%';
+create view u as select name from author union select title from book;
+create view with_cte as with t as (select author_id, count(*) n from book group by author_id) select a.name, t.n from author a join t on t.author_id = a.id;
+create view subq as select name, (select count(*) from book b where b.author_id = a.id) as books from author a where exists (select 1 from book where author_id = a.id) or id in (select author_id from book where sold = 1);
+create view broken as select * from nowhere;
+create view odd as select group_concat(title) from book;
+create view bare as select name, max(born) from author;
+create view reads_odd as select * from odd;
+create view differ as select substr(added, 1, 10) as d, date(added) as e from author;
+create view latest (t, "when") as select title, added from book join author using (id) order by title limit 2;
+create view emails as select distinct email from author;
+create view trailing as select name, 'x' as mark from author where born < '1900-01-01' union all select title, case when sold then 'y' end from book;
+create view derived as select n.name, n.total + 1 as next from (select name, length(name) as total from author) as n where n.total > 3;
+create view stamps as select date(added) as day, datetime(added) as moment from author;
