@@ -21,5 +21,7 @@ class Clock:
         started = time.perf_counter()
         self.progress.start_phase(name, total_rows)
         yield
-        self.seconds[name] = time.perf_counter() - started
-        self.progress.finish_phase(name, self.seconds[name])
+        seconds = time.perf_counter() - started
+        # a phase may come twice: tables created, then filled
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        self.progress.finish_phase(name, seconds)

@@ -16,7 +16,7 @@ from etl.inspection import make_plan
 from etl.load.address import parse_address
 from etl.load.connect import guarded
 from etl.load.session import open_session
-from etl.model import Difference, TablePlan, Verdict, VerifiedTable
+from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
 from etl.progress import Progress
 from etl.report import Report
@@ -37,12 +37,15 @@ async def verify(options: Options, progress: Progress) -> Report:
             found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
             plan, absent = fit_plan(plan, found)
             report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE)
-            report = await compare(Run(snapshot, session, options, clock), report, plan.schema, absent)
+            report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
             return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
-async def compare(run: Run, report: Report, schema: str, absent: Iterable[Difference]) -> Report:
-    """Verify every row of every table, and every object; the report's status says what came out."""
+async def compare(run: Run, report: Report, plan: Plan, schema: str, absent: Iterable[Difference] = ()) -> Report:
+    """Verify every row of every table of ``plan``, and every object, as they are in ``schema``.
+
+    What comes out is added to the report, whose status becomes DIFFERENT where something differs or is ``absent``.
+    """
 
     async def compare_table(table: TablePlan) -> VerifiedTable:
         name = table.source.name
@@ -59,14 +62,14 @@ async def compare(run: Run, report: Report, schema: str, absent: Iterable[Differ
             run.progress.finish_table(name)
             return result
 
-    with run.clock.phase("verify", report.plan.rows_estimate):
-        verified = await together(*(compare_table(table) for table in report.plan.largest_first))
+    with run.clock.phase("verify", plan.rows_estimate):
+        verified = await together(*(compare_table(table) for table in plan.largest_first))
         async with run.connections.borrow() as connection:
-            differences = (*absent, *await compare_objects(connection, report.plan, schema))
+            differences = (*absent, *await compare_objects(connection, plan, schema))
     equal = not differences and all(table.verdict is Verdict.EQUAL for table in verified)
     return replace(
         report,
-        verified=tuple(verified),
-        differences=differences,
+        verified=(*report.verified, *verified),
+        differences=(*report.differences, *differences),
         status=report.status if equal else ExitStatus.DIFFERENT,
     )

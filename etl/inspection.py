@@ -14,6 +14,8 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 
+import asyncpg
+
 from etl.ahead import ahead
 from etl.clock import Clock
 from etl.errors import RefusedValueError
@@ -28,6 +30,7 @@ from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import parse_address
 from etl.load.publish import names_in_the_way
 from etl.load.session import open_session
+from etl.load.target_catalog import read_target_tables
 from etl.model import BINARY_JSON, Orphans, Plan, SourceForeignKey, SourcePage, TablePlan, TableSurvey
 from etl.options import Options
 from etl.progress import Progress
@@ -45,6 +48,7 @@ from etl.transform.schema.decide import (
     needs_survey,
 )
 from etl.transform.schema.generation import made_plain
+from etl.transform.schema.matching import match_target, tables_with_rows
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
 from etl.transform.schema.views import with_views
@@ -57,15 +61,17 @@ PAGES_AHEAD = 2
 async def inspect(options: Options, progress: Progress, *, ask_target: bool = False) -> Inspection:
     """Survey every table and decide its plan; with ``ask_target`` also say what stands in the way there."""
     clock = Clock(progress)
+    in_the_way: tuple[str, ...] = ()
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = await make_plan(snapshot, options)
+        if ask_target:
+            async with open_session(parse_address(options.target), 1) as session:
+                plan, occupied = await meet_target(session.control, plan, options)
+                others = await names_in_the_way(session.control, plan.created, options.mode == "replace")
+            in_the_way = (*others, *occupied)
         plan, surveys = await survey_all(snapshot, plan, options, clock)
         orphans = () if options.sample else await read_all_orphans(snapshot, plan, clock)
         snapshot.ensure_held()
-    in_the_way: tuple[str, ...] = ()
-    if ask_target:
-        async with open_session(parse_address(options.target), 1) as session:
-            in_the_way = tuple(await names_in_the_way(session.control, plan, options.force))
     return Inspection(
         source=str(options.source),
         target=str(parse_address(options.target)) if ask_target else None,
@@ -87,6 +93,17 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
     undecided = undecided_columns(catalog, options.casts)
     plan = plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
     return with_backfills(plan, options.backfills)
+
+
+async def meet_target(control: asyncpg.Connection, plan: Plan, options: Options) -> tuple[Plan, tuple[str, ...]]:
+    """The plan with a way for every table, to create or to fill, and the tables to fill that hold rows already.
+
+    Those are not listed when --force is to empty them. Raises PlanError for what does not fit.
+    """
+    names = [*(table.name for table in plan.tables), *(view.name for view in plan.source_views)]
+    found = await read_target_tables(control, plan.schema, names)
+    plan = match_target(plan, found, options)
+    return plan, () if options.force else tables_with_rows(plan, found)
 
 
 async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock) -> Plan:

@@ -17,14 +17,14 @@ from etl.coercion_log import CoercionLog
 from etl.constraints import check_keys
 from etl.errors import RefusedValueError, TargetError, TargetLostError
 from etl.extract.reader import Reader
-from etl.inspection import decide_again, read, with_tables
+from etl.inspection import decide_again, read
 from etl.load.careful import CarefulCopy, named_row, refuses_a_row
 from etl.load.connect import guarded, is_beyond_its_type, retrying
-from etl.load.copy import copy_table
+from etl.load.copy import Destination, copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
-from etl.model import LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage
+from etl.model import LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
 from etl.rejections import refused_error, set_aside
 from etl.run import Run
 from etl.tasks import together
@@ -41,77 +41,83 @@ PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
 
 
-async def load_all(run: Run, staging: Staging, plan: Plan) -> tuple[Plan, Sequence[LoadedTable]]:
-    """Every table, several at once; returns the plan as their values asked for it."""
+async def load_all(
+    run: Run, destination: Destination, tables: Sequence[TablePlan], *, at_once: bool = True
+) -> tuple[Sequence[TablePlan], Sequence[LoadedTable]]:
+    """Every table, several at once or one after the other; returns them as their values asked for it."""
 
     async def load(table: TablePlan) -> tuple[TablePlan, LoadedTable]:
         async with run.snapshot.reader() as reader:
             run.progress.start_table(table.source.name, table.source.rows_estimate)
             try:
-                decided, account = await load_table(run, staging, reader, table)
+                decided, account = await load_table(run, destination, reader, table)
             except TargetError as error:
                 if refused := named_row(error, table.loaded):
                     raise await refused_error(run, reader, table, [refused]) from error
                 raise
-            account = await check_keys(run, staging, reader, decided, account)
+            if isinstance(destination, Staging):  # a table that was there has its keys while it is filled
+                account = await check_keys(run, destination, reader, decided, account)
             run.progress.finish_table(table.source.name)
             return decided, account
 
-    loaded = await together(*(load(table) for table in plan.largest_first))
-    return with_tables(plan, (table for table, _ in loaded)), [account for _, account in loaded]
+    loaded = await together(*map(load, tables)) if at_once else [await load(table) for table in tables]
+    return [table for table, _ in loaded], [account for _, account in loaded]
 
 
-async def load_table(run: Run, staging: Staging, reader: Reader, table: TablePlan) -> tuple[TablePlan, LoadedTable]:
+async def load_table(
+    run: Run, destination: Destination, reader: Reader, table: TablePlan
+) -> tuple[TablePlan, LoadedTable]:
     """The declared types are tried first; values that contradict them are surveyed once, and the table begins anew."""
     try:
-        return table, await load_as_planned(run, staging, reader, table.loaded)
+        return table, await load_as_planned(run, destination, reader, table.loaded)
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     except TargetError as error:
-        if table.loaded is not table and is_beyond_its_type(error):
+        if table.way is Way.CREATE and table.loaded is not table and is_beyond_its_type(error):
             decided = with_plain_columns(table)  # an expression has no value where SQLite has one
         elif run.options.on_error == "reject" and refuses_a_row(error):
             decided = table
         else:
             raise
-    async with run.connections.borrow() as connection:
-        (statement,) = ddl.create_tables(Plan(staging.schema, (decided,)), staging.schema)
-        await guarded(connection, staging.execute_anew(connection, statement))
+    if isinstance(destination, Staging):
+        async with run.connections.borrow() as connection:
+            (statement,) = ddl.create_tables(Plan(destination.schema, (decided,)), destination.schema)
+            await guarded(connection, destination.execute_anew(connection, statement))
     rejects = run.rejects.file_of(table.source.name) if run.rejects and run.options.on_error == "reject" else None
-    return decided, await load_rows(run, staging, reader, decided.loaded, rejects)
+    return decided, await load_rows(run, destination, reader, decided.loaded, rejects)
 
 
-async def load_as_planned(run: Run, staging: Staging, reader: Reader, table: TablePlan) -> LoadedTable:
+async def load_as_planned(run: Run, destination: Destination, reader: Reader, table: TablePlan) -> LoadedTable:
     """Documents are left to the server; when it refuses a value, they are loaded again with our own eyes."""
     unread = left_to_server(table) if run.counts_in_verification else table
     if unread is not table:
         try:
-            return await load_rows(run, staging, reader, unread, None)
+            return await load_rows(run, destination, reader, unread, None)
         except TargetError as error:
             if not is_refusal(error):
                 raise
         run.progress.start_table(table.source.name, table.source.rows_estimate)
-    return await load_rows(run, staging, reader, table, None)
+    return await load_rows(run, destination, reader, table, None)
 
 
 async def load_rows(
-    run: Run, staging: Staging, reader: Reader, table: TablePlan, rejects: RejectFile | None
+    run: Run, destination: Destination, reader: Reader, table: TablePlan, rejects: RejectFile | None
 ) -> LoadedTable:
     """One table from end to end; with ``rejects`` without the rows that are refused, be it by us or by the server."""
     try:
-        return await copy_rows(run, staging, reader, table, rejects)
+        return await copy_rows(run, destination, reader, table, rejects)
     except TargetError as error:
         if rejects is None or not refuses_a_row(error):
             raise
     careful = CarefulCopy(table)
-    loaded = await copy_rows(run, staging, reader, table, rejects, careful)
+    loaded = await copy_rows(run, destination, reader, table, rejects, careful)
     await set_aside(run, reader, table, careful.refused, rejects)
     return replace(loaded, rejected_rows=len(rejects.ordinals))
 
 
 async def copy_rows(
     run: Run,
-    staging: Staging,
+    destination: Destination,
     reader: Reader,
     table: TablePlan,
     rejects: RejectFile | None,
@@ -139,7 +145,7 @@ async def copy_rows(
                     log=run.coercion_log,
                     keep_pages=careful is not None,
                 )
-                work = copy_table(connection, staging, table, slices, on_slice, rejects, careful)
+                work = copy_table(connection, destination, table, slices, on_slice, rejects, careful)
                 loaded = await guarded(connection, work)
             return replace(loaded, coercions=tally.coercions())
     raise TargetLostError(f"{table.name}: the server went away too often")  # not reached: the last error is raised

@@ -33,7 +33,11 @@ class Options:
     casts: tuple[str, ...] = ()  # table.column=type, globs allowed
     jobs: int = 2
     page_bytes: int = 2 << 20
-    force: bool = False  # replace the tables in the way, never CASCADE
+    mode: str = "auto"  # auto | create | fill | replace
+    force: bool = False  # empty the target tables that hold rows
+    keep: tuple[str, ...] = ()  # globs: target tables that are left as they are
+    ignore_columns: tuple[str, ...] = ()  # table.column globs: source columns without a place in the target
+    per_table: bool = False  # fill: a transaction a table
     dry_run: bool = False
     verify: str = "full"  # full | none
     accept_untranslated: bool = False

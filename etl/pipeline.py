@@ -8,7 +8,10 @@ One table is one expression over async generators, ``copy(ahead(encode(ahead(coe
 ``loading.py``. ``inspection.py`` is what goes before (plan, survey, decisions), ``comparison.py`` the verification of
 both sides. These four alone know the stages.
 
-Invariant: outside the staging schema nothing changes before verification has passed, and then in one transaction.
+Tables that the target has already are filled instead, in one transaction on one connection; what is created beside
+them is published by the same COMMIT.
+
+Invariant: outside the staging schema nothing is visible before verification has passed, and then by one COMMIT.
 """
 
 from __future__ import annotations
@@ -21,23 +24,29 @@ from etl.comparison import compare
 from etl.constraints import Constraints
 from etl.errors import ExitStatus, RefusedValueError
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import decide_beforehand, finish_survey, make_plan
-from etl.load.address import parse_address
-from etl.load.build import create_tables, ensure_loaded, reset_sequences
-from etl.load.journal import Staging, sweep_dead_runs
-from etl.load.publish import check_target, publish
+from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
+from etl.load.address import TargetAddress, parse_address
+from etl.load.build import create_tables, ensure_loaded, execute, reset_sequences
+from etl.load.connect import guarded, named_errors
+from etl.load.fill import Fill, filling, refuse_occupied
+from etl.load.journal import Staging, claim_target, sweep_dead_runs
+from etl.load.publish import check_target, move_tables, publish
 from etl.load.rejects import RejectFolder
 from etl.load.session import open_session, staged
 from etl.loading import load_all
+from etl.model import Plan
 from etl.options import Options
 from etl.progress import Progress
-from etl.report import Report, status_of
-from etl.report import Sequence as SequenceState
+from etl.report import Report, status_of, with_account, with_differences
 from etl.run import Run
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
+from etl.transform.schema.adoption import split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
 from etl.verify.compare import refuse_unknown_types
+from etl.verify.definitions import compare_definitions, read_definitions
+from etl.verify.found import fit_plan
+from etl.verify.objects import compare_objects, read_columns
 from etl.view_building import build_views
 
 
@@ -48,15 +57,21 @@ async def migrate(options: Options, progress: Progress) -> Report:
     rejects = RejectFolder(options.rejects) if options.rejects_rows else None
     coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
     async with open_snapshot(options.source, options.jobs) as snapshot:
-        plan = await decide_beforehand(snapshot, await make_plan(snapshot, options), options, clock)
-        report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
-        if options.dry_run:
-            return replace(report, notes=(describe(plan),))
+        plan = await make_plan(snapshot, options)
         try:
+            if options.dry_run and not options.target:  # a plan needs no server
+                plan = await decide_beforehand(snapshot, plan, options, clock)
+                return dry_report(options, address, plan)
             async with open_session(address, options.jobs) as session:
+                plan, occupied = await meet_target(session.control, plan, options)
+                plan = await decide_beforehand(snapshot, plan, options, clock)
+                if options.dry_run:
+                    return dry_report(options, address, plan)
+                refuse_occupied(occupied)
+                report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
                 run = Run(snapshot, session, options, clock, rejects, coercion_log)
                 try:
-                    report = await build_beside(run, report)
+                    report = await create_and_fill(run, report)
                 finally:
                     run.discard_files()
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
@@ -64,47 +79,102 @@ async def migrate(options: Options, progress: Progress) -> Report:
             raise await finish_survey(snapshot, plan, options, clock, refused) from refused
 
 
-async def build_beside(run: Run, report: Report) -> Report:
-    """Build everything in a staging schema, and publish it when the verification has passed."""
-    plan = report.plan
+def dry_report(options: Options, address: TargetAddress, plan: Plan) -> Report:
+    said = describe(plan, target_asked=bool(options.target))
+    return Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE, notes=(said,))
+
+
+async def create_and_fill(run: Run, report: Report) -> Report:
+    """Create what the target has not, fill what it has: all of it becomes visible by one COMMIT, or nothing does."""
+    plan, control = report.plan, run.session.control
     if run.options.verify != "none":
-        for table in plan.tables:  # now, not after hours
+        for table in plan.created.tables:  # now, not after hours
             refuse_unknown_types(table)
-    await check_target(run.session.control, plan, run.options.force)
-    for schema in await sweep_dead_runs(run.session.control):
+    await check_target(control, plan, run.options.mode == "replace")
+    await claim_target(control, plan.schema)
+    for schema in await sweep_dead_runs(control):
         run.progress.note(f"dropped {schema}, which a run that was killed had left behind")
-    async with staged(run.session, plan.schema) as staging:
-        report = await fill_staging(run, staging, report)
-        run.snapshot.ensure_held()
-        if report.status is not ExitStatus.DIFFERENT:
-            with run.clock.phase("publish"):
-                await to_the_end(publish(run.connections, staging, report.plan, run.options.force))
-            run.keep_files()
+    if plan.filled.tables and not plan.created.tables:
+        report = await fill(run, report, None)
+    else:
+        async with staged(run.session) as staging:
+            report = await create(run, staging, report)
+            run.snapshot.ensure_held()
+            if report.status is ExitStatus.DIFFERENT:
+                return report
+            if plan.filled.tables:
+                report = await fill(run, report, staging)
+            else:
+                with run.clock.phase("publish"):
+                    await to_the_end(publish(run.connections, staging, report.plan, run.options.mode == "replace"))
+    if report.status is not ExitStatus.DIFFERENT:
+        run.keep_files()
+    return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
+
+
+async def create(run: Run, staging: Staging, report: Report) -> Report:
+    """Load, build and verify the tables of the run's own inside the staging schema."""
+    plan = report.plan.created
+    await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
+    with run.clock.phase("load", plan.rows_estimate):
+        tables, loaded = await load_all(run, staging, plan.largest_first)
+        plan = with_tables(report.plan, tables)
+        await ensure_loaded(run.connections, staging, plan, loaded)
+    inner, _ = split_foreign_keys(plan)
+    with run.clock.phase("build"):
+        constraints = Constraints(run, staging, inner, loaded)
+        async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
+            await constraints.build()
+        sequences = await reset_sequences(run.connections, staging, constraints.plan)
+        built = await build_views(run, staging, constraints.plan)
+    report = with_account(report, with_created(plan, built), constraints.loaded, sequences)
+    if run.options.verify != "none":
+        report = await compare(run, report, built, staging.schema)
     return report
 
 
-async def fill_staging(run: Run, staging: Staging, report: Report) -> Report:
-    """Load, build and verify inside the staging schema."""
-    plan = report.plan
-    await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
-    with run.clock.phase("load", plan.rows_estimate):
-        plan, loaded = await load_all(run, staging, plan)
-        await ensure_loaded(run.connections, staging, plan, loaded)
-    with run.clock.phase("build"):
-        constraints = Constraints(run, staging, plan, loaded)
-        async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
-            await constraints.build()
-        plan = constraints.plan
-        sequences = await reset_sequences(run.connections, staging, plan)
-        plan = await build_views(run, staging, plan)
-    report = replace(
-        report,
-        plan=plan,
-        loaded=constraints.loaded,
-        sequences=tuple(SequenceState(*state) for state in sequences),
-        index_count=sum(len(table.indexes) for table in plan.tables),
-        foreign_key_count=sum(len(table.foreign_keys) for table in plan.tables),
-    )
+async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
+    """Fill the application's own tables in one transaction, which publishes what was created too."""
+    plan, control = report.plan.filled, run.session.control
+    names = [table.name for table in plan.tables]
+    types = await read_columns(control, plan.schema, names)
     if run.options.verify != "none":
-        report = await compare(run, report, staging.schema, ())
-    return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
+        for table in fit_plan(plan, types)[0].tables:
+            refuse_unknown_types(table)
+    async with run.connections.borrow() as connection, filling(connection, plan, force=run.options.force) as filled:
+        only = run.on(connection)
+        before = await read_definitions(connection, plan.schema, names)
+        await guarded(connection, filled.take_down())
+        with run.clock.phase("load", plan.rows_estimate):
+            tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
+        with run.clock.phase("build"):
+            async with beside(run.snapshot.quick_check()):
+                built = filled.put_back(lambda thing: run.progress.finish_table(thing.name))
+                await guarded(connection, built)
+            sequences = await guarded(connection, filled.restart_sequences())
+        report = with_account(report, with_tables(report.plan, tables), loaded, sequences)
+        after = await read_definitions(connection, plan.schema, names)
+        report = with_differences(report, compare_definitions(plan, before, after))
+        report = await publish_beside(only, staging, filled, report)
+        if run.options.verify != "none":
+            fitted, absent = fit_plan(report.plan.filled, types)
+            report = await compare(only, report, fitted, plan.schema, absent)
+        if report.status is not ExitStatus.DIFFERENT:
+            run.snapshot.ensure_held()
+            with run.clock.phase("publish"):
+                await to_the_end(filled.commit(run.connections.address))
+    return report
+
+
+async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report: Report) -> Report:
+    """Publish what was created in the transaction of the fill: tables, their keys onto the application's, views."""
+    _, outward = split_foreign_keys(report.plan)
+    if staging is not None:
+        async with run.connections.borrow() as connection:
+            with named_errors("publish"):
+                await move_tables(connection, staging, report.plan.created, replace=False)
+            await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
+    plan = await build_views(run, filled, report.plan)
+    async with run.connections.borrow() as connection:
+        found = await compare_objects(connection, replace(outward, views=plan.views), plan.schema)
+    return with_differences(replace(report, plan=plan), found)

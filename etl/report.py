@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,27 @@ def verdict(report: Report) -> Verdict:
     if Verdict.NOT_VERIFIED in found or not (found or verified):
         return Verdict.NOT_VERIFIED
     return Verdict.EQUAL
+
+
+def with_account(
+    report: Report, plan: Plan, loaded: Iterable[LoadedTable], sequences: Iterable[tuple[str, str, int]]
+) -> Report:
+    """The report with what the load of some of its tables says, and the plan as it has become."""
+    return replace(
+        report,
+        plan=plan,
+        loaded=(*report.loaded, *loaded),
+        sequences=(*report.sequences, *(Sequence(*state) for state in sequences)),
+        index_count=sum(len(table.indexes) for table in plan.tables),
+        foreign_key_count=sum(len(table.foreign_keys) for table in plan.tables),
+    )
+
+
+def with_differences(report: Report, differences: Iterable[Difference]) -> Report:
+    """The report with differences of schema objects, which make it DIFFERENT."""
+    found = tuple(differences)
+    status = ExitStatus.DIFFERENT if found else report.status
+    return replace(report, differences=(*report.differences, *found), status=status)
 
 
 def status_of(report: Report, *, accept_untranslated: bool) -> ExitStatus:

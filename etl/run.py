@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import asyncpg
 
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.extract.snapshot import Snapshot
-from etl.load.connect import Connections
+from etl.load.connect import Lender, OneConnection
 from etl.load.rejects import RejectFolder
 from etl.load.session import Session
 from etl.options import Options
@@ -26,8 +28,13 @@ class Run:
     coercion_log: CoercionLog | None = None  # with --coercion-log
 
     @property
-    def connections(self) -> Connections:
+    def connections(self) -> Lender:
         return self.session.connections
+
+    def on(self, connection: asyncpg.Connection) -> Run:
+        """The same run with this one connection for everything: every step is part of its transaction."""
+        one = OneConnection(connection, self.connections.address)
+        return replace(self, session=replace(self.session, connections=one))
 
     @property
     def progress(self) -> Progress:

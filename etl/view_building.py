@@ -1,4 +1,4 @@
-"""The views of a run: created in the staging schema, and kept only with the rows that SQLite shows.
+"""The views of a run: created beside the tables that they read, and kept only with the rows that SQLite shows.
 
 Invariant: a view that the server refuses, or whose rows are others than in SQLite, is not there when the run
 publishes, and neither is one that reads it; each is listed with its SQL and the reason.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from etl.errors import EtlError, TargetError
 from etl.load.connect import guarded
-from etl.load.journal import Staging
+from etl.load.journal import Workplace
 from etl.model import Plan, Verdict, VerifiedTable, ViewPlan
 from etl.run import Run
 from etl.transform.schema import ddl
@@ -18,33 +18,33 @@ from etl.transform.schema.views import readers_of, without_views
 from etl.verify.compare import refuse_unknown_types, verify_table
 
 
-async def build_views(run: Run, staging: Staging, plan: Plan) -> Plan:
+async def build_views(run: Run, place: Workplace, plan: Plan) -> Plan:
     """Create the views of the plan and compare their rows; returns the plan with those that stay."""
-    plan = await _create(run, staging, plan)
+    plan = await _create(run, place, plan)
     if run.options.verify == "none":
         return plan
     reasons: dict[str, str] = {}
     for view in plan.views:
-        reason = await _difference(run, staging, view)
+        reason = await _difference(run, place, view)
         if reason is not None:
             reasons[view.name] = f"translated differently: {reason}"
     reasons |= _for_readers(reasons, plan)
     names = [view.name for view in reversed(plan.views) if view.name in reasons]
     async with run.connections.borrow() as connection:
-        await guarded(connection, staging.drop_views(connection, names))
+        await guarded(connection, place.drop_views(connection, names))
     return without_views(plan, reasons)
 
 
-async def _create(run: Run, staging: Staging, plan: Plan) -> Plan:
+async def _create(run: Run, place: Workplace, plan: Plan) -> Plan:
     """One after the other: each may read those before it. What the server refuses is listed."""
     reasons: dict[str, str] = {}
-    for view, statement in zip(plan.views, ddl.create_views(plan, staging.schema), strict=True):
+    for view, statement in zip(plan.views, ddl.create_views(plan, place.schema), strict=True):
         if reasons.keys() & set(view.reads):
             reasons[view.name] = f"it reads {', '.join(sorted(reasons.keys() & set(view.reads)))}, which is not created"
             continue
         try:
             async with run.connections.borrow() as connection:
-                await guarded(connection, staging.execute(connection, [statement]))
+                await guarded(connection, place.execute(connection, [statement]))
         except TargetError as error:
             if error.sqlstate is None:
                 raise
@@ -52,12 +52,12 @@ async def _create(run: Run, staging: Staging, plan: Plan) -> Plan:
     return without_views(plan, reasons)
 
 
-async def _difference(run: Run, staging: Staging, view: ViewPlan) -> str | None:
+async def _difference(run: Run, place: Workplace, view: ViewPlan) -> str | None:
     """Why the view is not what SQLite shows; None where it has the same rows."""
     try:
         refuse_unknown_types(view.table)
         async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
-            work = verify_table(reader.connection, connection, view.table, staging.schema, lambda *_: None)
+            work = verify_table(reader.connection, connection, view.table, place.schema, lambda *_: None)
             found = await guarded(connection, work)
     except EtlError as error:
         if isinstance(error, TargetError) and error.sqlstate is None:

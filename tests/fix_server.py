@@ -67,6 +67,19 @@ async def execute(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
+def rows_of(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    """What the server says, as text wherever it matters."""
+
+    async def fetch() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
     """The DSN of a PostgreSQL where the tests may do anything."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from etl.errors import TargetError
-from etl.load.connect import Connections, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
+from etl.load.connect import Lender, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
 from etl.load.journal import Staging
 from etl.load.violations import CONSTRAINT_STATES
 from etl.model import LoadedTable, Plan, Statement, TablePlan
@@ -18,14 +20,21 @@ from etl.tasks import together
 STATEMENTS_A_TRANSACTION = 100
 
 
-async def create_tables(connections: Connections, staging: Staging, statements: Sequence[Statement]) -> None:
+async def create_tables(connections: Lender, staging: Staging, statements: Sequence[Statement]) -> None:
     """The empty tables, in batches that the server's lock table can hold."""
     async with connections.borrow() as connection:
         for start in range(0, len(statements), STATEMENTS_A_TRANSACTION):
             await staging.execute(connection, statements[start : start + STATEMENTS_A_TRANSACTION])
 
 
-async def ensure_loaded(connections: Connections, staging: Staging, plan: Plan, loaded: Sequence[LoadedTable]) -> None:
+async def execute(connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
+    """Run the statements in the connection's transaction."""
+    for statement in statements:
+        with named_errors(f"{statement.kind} {statement.name}"):
+            await connection.execute(statement.sql)
+
+
+async def ensure_loaded(connections: Lender, staging: Staging, plan: Plan, loaded: Sequence[LoadedTable]) -> None:
     """Raise TargetLostError when a crash of the server has cost rows that it had confirmed."""
     names = {table.source.name: table.name for table in plan.tables}
     async with connections.borrow() as connection:
@@ -41,7 +50,7 @@ class Broken:
 
 
 async def build_all(
-    connections: Connections, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
+    connections: Lender, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
 ) -> list[Broken]:
     """Run independent statements on as many connections as there are, each in a transaction of its own.
 
@@ -65,7 +74,7 @@ async def build_all(
     return [broken for broken in await together(*map(build, statements)) if broken]
 
 
-async def drop_foreign_keys(connections: Connections, staging: Staging, statements: Sequence[Statement]) -> None:
+async def drop_foreign_keys(connections: Lender, staging: Staging, statements: Sequence[Statement]) -> None:
     """Take foreign keys away again: while rows are set aside, nothing may cascade."""
     async with connections.borrow() as connection:
         for statement in statements:
@@ -76,7 +85,7 @@ async def drop_foreign_keys(connections: Connections, staging: Staging, statemen
                 )
 
 
-async def reset_sequences(connections: Connections, staging: Staging, plan: Plan) -> list[tuple[str, str, int]]:
+async def reset_sequences(connections: Lender, staging: Staging, plan: Plan) -> list[tuple[str, str, int]]:
     """Let every identity go on after its largest value, or after SQLite's high-water mark where that is larger.
 
     Returns (target table, column, next value).
@@ -98,7 +107,7 @@ async def reset_sequences(connections: Connections, staging: Staging, plan: Plan
     return result
 
 
-async def analyze(connections: Connections, staging: Staging, tables: Sequence[TablePlan]) -> None:
+async def analyze(connections: Lender, staging: Staging, tables: Sequence[TablePlan]) -> None:
     """Statistics, so that the first query after the publish has a plan worth having."""
 
     async def analyze_one(table: TablePlan) -> None:

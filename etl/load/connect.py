@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import tenacity
@@ -50,6 +50,15 @@ def retrying() -> tenacity.AsyncRetrying:
     )
 
 
+class Lender(Protocol):
+    """Lends connections to the target, each to one borrower at a time."""
+
+    address: TargetAddress
+
+    def borrow(self) -> contextlib.AbstractAsyncContextManager[asyncpg.Connection]:
+        """A connection for the length of the block."""
+
+
 class Connections:
     """Some connections to one target, lent one at a time; a lost one is replaced when it is next borrowed."""
 
@@ -82,6 +91,26 @@ class Connections:
         for connection in tuple(self._open):
             await hang_up(connection)
         self._open.clear()
+
+
+class OneConnection:
+    """Lends one connection, with the transaction that it is in, to one borrower after the other."""
+
+    def __init__(self, connection: asyncpg.Connection, address: TargetAddress) -> None:
+        self.address = address
+        self._connection = connection
+        self._free = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def borrow(self) -> AsyncIterator[asyncpg.Connection]:
+        """Raises TargetError when it is lost, and the transaction with it: there is nothing to try again here."""
+        async with self._free:
+            if self._connection.is_closed():
+                raise TargetError(
+                    "the connection was lost, and its transaction was rolled back",
+                    "see the server's log; then run again",
+                )
+            yield self._connection
 
 
 async def connect(address: TargetAddress) -> asyncpg.Connection:

@@ -12,15 +12,15 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
-from typing import cast
+from functools import partial
+from typing import Protocol, cast
 
 import asyncpg
 
 from etl.errors import TargetError
-from etl.load.connect import named_errors, quote
-from etl.load.journal import Staging
+from etl.load.connect import named_errors
 from etl.load.rejects import RejectFile
 from etl.model import LoadedTable, Slice, TablePlan
 
@@ -33,27 +33,35 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the ext
 TRAILER = b"\xff\xff"
 
 
+class Destination(Protocol):
+    """Where tables are filled: a staging schema of the run's own, or the application's own tables."""
+
+    schema: str
+
+    def table_transaction(self, connection: asyncpg.Connection, table: TablePlan) -> AbstractAsyncContextManager[bool]:
+        """What holds the rows of one table together, which is empty when it begins; whether they may be frozen."""
+
+    async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
+        """The table is through; still inside its transaction."""
+
+
 async def copy_table(
     connection: asyncpg.Connection,
-    staging: Staging,
+    destination: Destination,
     table: TablePlan,
     slices: AsyncGenerator[Slice, None],
     on_slice: Callable[[Slice], None],
     rejects: RejectFile | None = None,
     careful: CopySome | None = None,
 ) -> LoadedTable:
-    """Fill the empty staging table and commit; an error leaves it empty.
+    """Fill the empty table and commit, as far as its destination commits; an error leaves it empty.
 
-    TRUNCATE and COPY … FREEZE in one transaction without savepoints: the first read then has no hint bits to write.
+    COPY … FREEZE in the transaction that truncates the table: the first read then has no hint bits to write.
     ``careful`` copies in its own way what the server has refused before.
     """
     started = time.perf_counter()
     row_count = source_bytes = copied_bytes = 0
-    name = f"{quote(staging.schema)}.{quote(table.name)}"
-    async with aclosing(slices), _Transaction(connection, table.name):
-        # what is committed here is flushed when the publish commits; until then a crash may take it
-        await connection.execute("set local synchronous_commit = off")
-        await connection.execute(f"truncate {name}")
+    async with aclosing(slices), destination.table_transaction(connection, table) as freeze:
         if rejects is not None:
             rejects.begin_again()
 
@@ -66,16 +74,16 @@ async def copy_table(
             copied_bytes += sum(map(len, piece.chunks))
             on_slice(piece)
 
-        copy = careful or copy_some
+        copy = careful or partial(copy_some, freeze=freeze)
         first = await anext(slices, None)
         while first is not None:
             sent_before = row_count
             try:
-                first = await copy(connection, staging.schema, table, first, slices, on_sent)
+                first = await copy(connection, destination.schema, table, first, slices, on_sent)
             except TargetError as error:
                 error.position = None if error.position is None else error.position + sent_before
                 raise
-        await staging.note_loaded(connection, table.name, row_count)
+        await destination.note_loaded(connection, table.name, row_count)
     return LoadedTable(
         table.source.name,
         row_count,
@@ -192,27 +200,3 @@ def place_of(sent: Sequence[Slice], error: asyncpg.PostgresError) -> str:
             return f" (rows {piece.first_key} to {piece.last_key})"
         line = None if line is None else line - piece.row_count
     return f" (rows {sent[0].first_key} to {sent[-1].last_key})" if sent else ""
-
-
-class _Transaction:
-    """BEGIN and COMMIT by hand, so that the first error is the one shown, not a ROLLBACK on a dead connection."""
-
-    def __init__(self, connection: asyncpg.Connection, where: str) -> None:
-        self._connection = connection
-        self._where = where
-
-    async def __aenter__(self) -> None:
-        with named_errors(self._where):
-            await self._connection.execute("begin")
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is None:
-            with named_errors(self._where):
-                await self._connection.execute("commit")
-        elif not self._connection.is_closed():
-            try:
-                await self._connection.execute("rollback")
-            except (
-                Exception
-            ):  # whatever the driver says: the first error is the one to show, and nobody uses this again
-                self._connection.terminate()

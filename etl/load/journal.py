@@ -6,14 +6,16 @@ names, never with CASCADE; a schema without our marker is never touched.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import asyncpg
 
 from etl.errors import TargetLostError, TargetOccupiedError
-from etl.load.connect import Connections, literal, named_errors, quote
+from etl.load.connect import Lender, literal, named_errors, quote
+from etl.load.transaction import transaction
 from etl.load.violations import delete_rows
 from etl.model import RefusedRow, Statement, TablePlan
 
@@ -23,6 +25,18 @@ PREFIX = "etl_loading_"
 MARKER = "staging schema of an etl run: everything in it is named in its table etl_journal"
 JOURNAL = "etl_journal"
 DROP_BATCH = 100  # 1,500 tables in one DROP exhaust the server's lock table
+
+
+class Workplace(Protocol):
+    """Where views are made: a staging schema, or the target schema within the transaction of a fill."""
+
+    schema: str
+
+    async def execute(self, connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
+        """Run the statements, all of them or none."""
+
+    async def drop_views(self, connection: asyncpg.Connection, names: Sequence[str]) -> None:
+        """Drop views of this run; readers stand before what they read."""
 
 
 class Staging:
@@ -54,6 +68,15 @@ class Staging:
             await connection.execute(
                 f"delete from {self._journal} where kind = 'view' and name = any($1::text[])", list(names)
             )
+
+    @contextlib.asynccontextmanager
+    async def table_transaction(self, connection: asyncpg.Connection, table: TablePlan) -> AsyncIterator[bool]:
+        """The table's own transaction, which begins by emptying it: its rows may be frozen."""
+        async with transaction(connection, table.name):
+            # what is committed here is flushed when the publish commits; until then a crash may take it
+            await connection.execute("set local synchronous_commit = off")
+            await connection.execute(f"truncate {quote(self.schema)}.{quote(table.name)}")
+            yield True
 
     async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
         """Journal a table as loaded; call it inside the table's transaction."""
@@ -99,18 +122,18 @@ class Staging:
         await connection.executemany(f"insert into {self._journal} (kind, name, table_name) values ($1, $2, $3)", rows)
 
 
-async def create_staging(connection: asyncpg.Connection, target_schema: str) -> Staging:
-    """Create the run's schema with marker and journal.
-
-    The connection holds two advisory locks while it lives: one says that this run is alive, one keeps a second run
-    out of the same target schema (TargetOccupiedError).
-    """
+async def claim_target(connection: asyncpg.Connection, target_schema: str) -> None:
+    """Keep a second run out of the same target schema while the connection lives; raises TargetOccupiedError."""
     target_lock = f"etl publishes into {target_schema}"
     if not await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", target_lock):
         raise TargetOccupiedError(
             f"another etl run is loading into the schema {target_schema} of this database",
             "wait for it to end, or choose another --target-schema",
         )
+
+
+async def create_staging(connection: asyncpg.Connection) -> Staging:
+    """Create the run's schema with marker and journal; a lock of the connection says that the run is alive."""
     schema = f"{PREFIX}{secrets.token_hex(6)}"
     await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", schema)
     with named_errors(f"staging schema {schema}"):
@@ -167,7 +190,7 @@ async def sweep_dead_runs(connection: asyncpg.Connection) -> list[str]:
     return swept
 
 
-async def discard(connections: Connections, staging: Staging) -> None:
+async def discard(connections: Lender, staging: Staging) -> None:
     """Leave nothing behind after a failure; a new connection if need be."""
     async with connections.borrow() as connection:
         if await staging.exists(connection):

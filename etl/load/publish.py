@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 
 from etl.errors import TargetError, TargetOccupiedError
-from etl.load.connect import Connections, named_errors, quote
+from etl.load.connect import Lender, named_errors, quote
 from etl.load.journal import JOURNAL, Staging
 from etl.model import Plan
 
@@ -18,15 +18,16 @@ NAMED_AT_MOST = 10
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index", "S": "sequence", "f": "table"}
 
 
-async def check_target(connection: asyncpg.Connection, plan: Plan, force: bool) -> None:
+async def check_target(connection: asyncpg.Connection, plan: Plan, replace: bool) -> None:
     """Raise before anything is built what the server, the role or the schema would refuse at the end."""
     if (encoding := await connection.fetchval("show server_encoding")) != "UTF8":
         raise TargetError(
             f"the database's encoding is {encoding}, and text of any language is to be stored",
             "create the database with: createdb --encoding UTF8 --template template0 NAME",
         )
-    await check_privileges(connection, plan.schema)
-    await check_room(connection, plan, force)
+    if plan.created.tables or not plan.tables:
+        await check_privileges(connection, plan.schema)
+        await check_room(connection, plan.created, replace)
 
 
 async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
@@ -50,18 +51,18 @@ async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
         )
 
 
-async def check_room(connection: asyncpg.Connection, plan: Plan, force: bool) -> None:
+async def check_room(connection: asyncpg.Connection, plan: Plan, replace: bool) -> None:
     """Raise TargetOccupiedError for relations and types of the target schema that bear a name of ours."""
-    in_the_way = await names_in_the_way(connection, plan, force)
+    in_the_way = await names_in_the_way(connection, plan, replace)
     if in_the_way:
         raise TargetOccupiedError(
             f"in the way of this run: {some(in_the_way)}",
-            "--force replaces tables; else choose another --target-schema, or drop them yourself",
+            "--mode auto fills tables that are there, --mode replace replaces them; or choose another --target-schema",
         )
 
 
-async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bool) -> list[str]:
-    """The relations and types of the target schema that bear a name of ours; with ``force`` without the tables."""
+async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, replace: bool) -> list[str]:
+    """The relations and types of the target schema that bear a name of ours; with ``replace`` without the tables."""
     tables = {table.name for table in plan.tables} | {view.name for view in plan.views}
     others = {
         name
@@ -84,7 +85,7 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bo
         quote(plan.schema),
         sorted(tables | others),
     )
-    replaced = {row["name"] for row in rows if row["kind"] in "rpv" and row["name"] in tables} if force else set()
+    replaced = {row["name"] for row in rows if row["kind"] in "rpv" and row["name"] in tables} if replace else set()
     return [
         f"{KINDS.get(row['kind'], row['kind'])} {plan.schema}.{row['name']}"
         for row in rows
@@ -92,39 +93,40 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, force: bo
     ]
 
 
-async def publish(connections: Connections, staging: Staging, plan: Plan, force: bool) -> None:
+async def publish(connections: Lender, staging: Staging, plan: Plan, replace: bool) -> None:
     """Move every table into the target schema in one transaction; indexes, constraints and sequences move along.
 
-    With ``force`` the tables of the same name are dropped in the same transaction; what depends on them from outside
+    With ``replace`` the tables of the same name are dropped in the same transaction; what depends on them from outside
     the run makes it fail. A connection lost during COMMIT is looked into: the staging schema is gone if and only if
     the publish was committed.
     """
     try:
         async with connections.borrow() as connection:
             with named_errors("publish"):
-                await publish_in_one_transaction(connection, staging, plan, force)
+                async with connection.transaction():
+                    await move_tables(connection, staging, plan, replace)
     except TargetError:
         async with connections.borrow() as connection:
             if await staging.exists(connection):
                 raise
 
 
-async def publish_in_one_transaction(connection: asyncpg.Connection, staging: Staging, plan: Plan, force: bool) -> None:
-    async with connection.transaction():
-        if not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema)):
-            await connection.execute(f"create schema {quote(plan.schema)}")
-        if force:
-            await drop_replaced(connection, plan)
-        for table in plan.tables:
-            await connection.execute(
-                f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
-            )
-        for view in plan.views:
-            await connection.execute(
-                f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
-            )
-        await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
-        await connection.execute(f"drop schema {quote(staging.schema)}")
+async def move_tables(connection: asyncpg.Connection, staging: Staging, plan: Plan, replace: bool) -> None:
+    """The publish itself, inside a transaction: the tables move, and the staging schema is gone."""
+    if not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema)):
+        await connection.execute(f"create schema {quote(plan.schema)}")
+    if replace:
+        await drop_replaced(connection, plan)
+    for table in plan.tables:
+        await connection.execute(
+            f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
+        )
+    for view in plan.views:
+        await connection.execute(
+            f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
+        )
+    await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
+    await connection.execute(f"drop schema {quote(staging.schema)}")
 
 
 async def drop_replaced(connection: asyncpg.Connection, plan: Plan) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from etl.load.address import TargetAddress
-from etl.load.connect import Connections, connect, hang_up
+from etl.load.connect import Connections, Lender, connect, hang_up
 from etl.load.journal import Staging, create_staging, discard
 
 CLEAN_UP_S = 4.0
@@ -24,7 +24,7 @@ CLEAN_UP_S = 4.0
 class Session:
     """``connections`` work, one a job; ``control`` holds the run's advisory locks and asks single questions."""
 
-    connections: Connections
+    connections: Lender
     control: asyncpg.Connection
 
     @property
@@ -46,9 +46,9 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
 
 
 @contextlib.asynccontextmanager
-async def staged(session: Session, target_schema: str) -> AsyncIterator[Staging]:
+async def staged(session: Session) -> AsyncIterator[Staging]:
     """The run's staging schema; whatever happens, what was not published is dropped on the way out."""
-    staging = await create_staging(session.control, target_schema)
+    staging = await create_staging(session.control)
     try:
         yield staging
     finally:

@@ -1,7 +1,7 @@
 """The nouns that the stages hand to each other; everything here is a frozen value.
 
-``origin``: what the source is; ``design``: what the target shall be; ``paging``: rows on their way; ``outcome``: what
-happened; ``census``: what a survey found.
+``origin``: what the source is; ``existing``: what the target is; ``design``: what it shall be; ``paging``: rows on their
+way; ``outcome``: what happened; ``census``: what a survey found.
 """
 
 from etl.model.census import (
@@ -28,7 +28,9 @@ from etl.model.design import (
     Statement,
     TablePlan,
     ViewPlan,
+    Way,
 )
+from etl.model.existing import TargetColumn, TargetTable
 from etl.model.origin import (
     Affinity,
     IndexTerm,
@@ -102,8 +104,11 @@ __all__ = [
     "StorageClass",
     "TablePlan",
     "TableSurvey",
+    "TargetColumn",
     "TargetPage",
+    "TargetTable",
     "Verdict",
     "VerifiedTable",
     "ViewPlan",
+    "Way",
 ]

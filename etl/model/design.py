@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from etl.model.origin import SkippedObject, SourceColumn, SourceTable, SourceView
 
@@ -72,6 +73,7 @@ class ColumnPlan:
     note: str | None = None  # why the type is not the declared one
     reading: Reading = PLAIN_READING
     decided: bool = False  # by --cast or by a survey: what the values contradict is refused, not planned again
+    fixed: bool = False  # the target's own column: its type stays, and only the reading of its values may be decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,13 @@ class CheckPlan:
     condition: str  # PostgreSQL SQL
 
 
+class Way(StrEnum):
+    """How a table comes into the target."""
+
+    CREATE = "create"  # built in the staging schema and published
+    FILL = "fill"  # it is there already: rows into the application's own table
+
+
 @dataclass(frozen=True, slots=True)
 class TablePlan:
     """What becomes of one source table. ``columns`` are in the order of the source and of every page."""
@@ -116,6 +125,8 @@ class TablePlan:
     indexes: tuple[IndexPlan, ...] = ()
     foreign_keys: tuple[ForeignKeyPlan, ...] = ()
     checks: tuple[CheckPlan, ...] = ()
+    way: Way = Way.CREATE
+    why: str = ""  # this way
 
     @property
     def loaded(self) -> TablePlan:
@@ -150,6 +161,18 @@ class Plan:
     timezone: str = "UTC"
     source_views: tuple[SourceView, ...] = ()  # all of the run
     views: tuple[ViewPlan, ...] = ()  # those that are translated, in an order in which each finds what it reads
+    kept: tuple[str, ...] = ()  # tables of the target that are left as they are (--keep)
+
+    @property
+    def created(self) -> Plan:
+        """The part that is built in the staging schema; views only where all that they may read is built there."""
+        tables = tuple(table for table in self.tables if table.way is Way.CREATE)
+        return replace(self, tables=tables, views=self.views if len(tables) == len(self.tables) else ())
+
+    @property
+    def filled(self) -> Plan:
+        """The part that goes into tables that are there."""
+        return replace(self, tables=tuple(table for table in self.tables if table.way is Way.FILL), views=())
 
     @property
     def rows_estimate(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from etl.shell.flags import loading, option, password, selection, telling, values
+from etl.shell.flags import loading, matching, option, password, selection, telling, values
 
 
 def show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -70,6 +70,7 @@ def migrate(ctx: click.Context, /, **flags: Any) -> None:
 @click.argument("target", required=False)
 @selection
 @values
+@matching
 @option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only the first N rows of each table.")
 @password
 @telling

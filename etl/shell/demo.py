@@ -39,7 +39,7 @@ def demonstrate(directory: Path, rows: int, progress_kind: str, reports: Sequenc
     def leave() -> None:
         stop_server(server.directory, timeout_s=0)
 
-    options = Options(source=source, target=server.dsn, jobs=default_jobs(), force=True)
+    options = Options(source=source, target=server.dsn, jobs=default_jobs(), mode="replace")
     try:
         status = deliver(run_job(migrate, options, progress_kind, leave), options, reports)
     except BaseException:

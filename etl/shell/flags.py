@@ -107,8 +107,25 @@ values = together(
     option("--truncate", is_flag=True, help="Cut text to the n of varchar(n) and char(n)."),
     option("--integers", type=Word(("bigint", "fit")), default="bigint", show_default=True, help="Types of integers."),
 )
+matching = together(
+    option(
+        "--mode",
+        type=Word(("auto", "create", "fill", "replace")),
+        default="auto",
+        show_default=True,
+        help="Fill the tables that the target has and create the others; only one of the two; or replace them.",
+    ),
+    option("--force", is_flag=True, help="Empty target tables that hold rows, in the transaction that fills them."),
+    option("--keep", multiple=True, metavar="GLOB", help="Leave these tables of the target as they are; repeatable."),
+    option(
+        "--ignore-columns",
+        multiple=True,
+        metavar="TABLE.COLUMN",
+        help="Leave these columns behind, which the target's own tables have not; globs; repeatable.",
+    ),
+)
 loading = together(
-    option("--force", is_flag=True, help="Replace the target tables that are in the way (never CASCADE)."),
+    matching,
     option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
     option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value."),
     option(

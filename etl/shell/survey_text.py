@@ -105,4 +105,4 @@ def _problems(inspection: Inspection) -> Iterator[str]:
         yield f"    solved by: {problem.hint}"
     if inspection.in_the_way:
         yield f"in the way in the target ({inspection.target}): {', '.join(inspection.in_the_way)}"
-        yield "  solved by: --force, which replaces tables; or another --target-schema"
+        yield "  solved by: --force or --keep for tables with rows; --mode replace; or another --target-schema"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan
+from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan, Way
 from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, read_types
 from etl.verify.readings import quoted
 
@@ -38,12 +38,13 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
         if table.name not in catalog.columns:
             differences.append(_object(table, table.name, "a table", "nothing"))
             continue
-        differences += _compare_columns(table, catalog)
-        differences += _compare_keys(table, catalog)
-        differences += await _compare_checks(target, table, schema, catalog)
-        differences += _compare_indexes(table, catalog)
-        differences += _compare_foreign_keys(table, catalog)
-        differences += await _find_orphans(target, table, schema, catalog)
+        if table.way is Way.CREATE:  # of a table that was there the definitions are compared with what they were
+            differences += _compare_columns(table, catalog)
+            differences += _compare_keys(table, catalog)
+            differences += await _compare_checks(target, table, schema, catalog)
+            differences += _compare_indexes(table, catalog)
+            differences += _compare_foreign_keys(table, catalog)
+            differences += await _find_orphans(target, table, schema, catalog)
         differences += await _compare_sequences(target, table, schema, catalog)
     return (*differences, *await _compare_views(target, plan, schema))
 
@@ -257,14 +258,20 @@ def _can_be_joined(table: TablePlan, plan: ForeignKeyPlan, catalog: Catalog) -> 
 async def _compare_sequences(
     target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
 ) -> list[Difference]:
-    """An identity's next value must lie above every key, and above SQLite's high-water mark."""
+    """An identity's next value must lie above every key, and above SQLite's high-water mark.
+
+    So must that of a serial column, in a table that the target had.
+    """
     differences = []
     for column in table.columns:
         there = catalog.columns[table.name].get(column.name)
-        if not column.identity or there is None or not there.identity:
+        planned = column.identity or table.way is Way.FILL
+        if not planned or there is None or not (there.identity or table.way is Way.FILL):
             continue  # a column that is no identity is told by its columns
         name = f"{quoted(schema)}.{quoted(table.name)}"
         sequence = await target.fetchval("select pg_catalog.pg_get_serial_sequence($1, $2)", name, column.name)
+        if sequence is None and not column.identity:
+            continue  # nor is it serial
         if sequence is None:
             differences.append(_object(table, column.name, "an identity sequence", "nothing", column.source.name))
             continue
@@ -274,7 +281,9 @@ async def _compare_sequences(
             f" from {sequence} as s, pg_catalog.pg_sequence as q where q.seqrelid = $1::text::regclass",
             sequence,
         )
-        taken = max(largest or 0, table.source.sequence or 0)
+        counted = table.way is Way.CREATE or column.source.name == table.source.rowid_alias
+        given = table.source.sequence if counted else None
+        taken = max(largest or 0, given or 0)
         if next_value <= taken:
             wanted = f"a next value above {taken}"
             differences.append(_object(table, column.name, wanted, f"next value {next_value}", column.source.name))

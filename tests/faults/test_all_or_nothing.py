@@ -233,22 +233,22 @@ def test_a_refused_value_names_its_row_and_leaves_nothing(tmp_path: Path, databa
 
 
 def test_a_failure_of_the_publish_itself_leaves_both_tables(source: Path, database_dsn: str) -> None:
-    """--force replaces a table, but never what somebody else's view stands on."""
+    """--mode replace replaces a table, but never what somebody else's view stands on."""
     asyncio.run(execute(database_dsn, BYSTANDER))
     asyncio.run(execute(database_dsn, "create table parent (old int); create view theirs as select old from parent"))
     before = asyncio.run(target_state(database_dsn))
-    done = migrate(source, database_dsn, "--force")
+    done = migrate(source, database_dsn, "--mode", "replace")
     assert done.returncode == 1, done.stderr
     assert "theirs" in done.stderr
     assert asyncio.run(target_state(database_dsn)) == before
 
 
-def test_force_replaces_exactly_the_tables_of_the_run(source: Path, database_dsn: str) -> None:
+def test_replacing_replaces_exactly_the_tables_of_the_run(source: Path, database_dsn: str) -> None:
     """The old table is gone, the bystander is not."""
     asyncio.run(execute(database_dsn, BYSTANDER))
     asyncio.run(execute(database_dsn, "create table parent (old int)"))
     assert migrate(source, database_dsn).returncode == 1
-    done = migrate(source, database_dsn, "--force")
+    done = migrate(source, database_dsn, "--mode", "replace")
     assert done.returncode == 0, done.stderr
     assert asyncio.run(execute(database_dsn, "select count(*) from parent")) == [(ROWS,)]
     assert len(asyncio.run(target_state(database_dsn))["bystander"]) == 2

@@ -177,9 +177,11 @@ def test_a_role_without_create_is_refused(
         run_apart(execute(server_dsn, f"drop role {role}"))
 
 
-def test_tables_in_the_way_are_named(etl: EtlCommand, database_dsn: str, sqlite_path: Path) -> None:
+def test_tables_that_hold_rows_are_named(etl: EtlCommand, database_dsn: str, sqlite_path: Path) -> None:
     """The table that is there keeps its rows; the hint is --force."""
-    run_apart(execute(database_dsn, "create table person (x int)", "insert into person values (42)"))
+    run_apart(
+        execute(database_dsn, "create table person (id int, name text, born date)", "insert into person values (42)")
+    )
     before = objects_of(database_dsn)
     done = etl("migrate", sqlite_path, database_dsn)
     assert_polite(done, 1, "person")
@@ -189,7 +191,7 @@ def test_tables_in_the_way_are_named(etl: EtlCommand, database_dsn: str, sqlite_
     async def kept() -> int:
         connection = await asyncpg.connect(database_dsn)
         try:
-            return int(await connection.fetchval("select x from person"))
+            return int(await connection.fetchval("select id from person"))
         finally:
             await connection.close()
 

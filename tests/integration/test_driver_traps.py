@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-import asyncpg
 import pytest
 
 from tests.fix_command import EtlCommand
+from tests.fix_server import rows_of
 from tests.fix_source import MakeSource
-
-
-def rows_of(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    """What the server says, as text wherever it matters."""
-
-    async def fetch() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
-        try:
-            return [tuple(row) for row in await connection.fetch(query)]
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
 
 
 def test_the_ends_of_the_calendar_arrive(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
@@ -76,7 +60,7 @@ def test_a_naive_time_is_read_in_the_zone_and_an_aware_one_by_its_offset(
         ("2024-07-01 12:00:00+00", "2024-07-01 12:00:00"),
         ("2024-07-01 06:15:00+00", "2024-07-01 12:00:00"),
     ]
-    assert etl("migrate", source, database_dsn, "--force", "--timezone", "Europe/Berlin").status == 0
+    assert etl("migrate", source, database_dsn, "--mode", "replace", "--timezone", "Europe/Berlin").status == 0
     assert rows_of(database_dsn, held) == [
         ("2024-07-01 10:00:00+00", "2024-07-01 12:00:00"),
         ("2024-07-01 06:15:00+00", "2024-07-01 12:00:00"),

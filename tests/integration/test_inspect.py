@@ -62,7 +62,7 @@ async def test_inspect_names_what_is_in_the_way(etl: EtlCommand, make_source: Ma
     connection = await asyncpg.connect(database_dsn)
     await connection.execute("create table account ()")
     await connection.close()
-    done = etl("inspect", source, database_dsn)
+    done = etl("inspect", source, database_dsn, "--mode", "create")
     assert done.status == 1
     assert "table public.account" in done.out
 

@@ -1,7 +1,8 @@
 """Decide again, from a survey, what the declared type alone cannot tell (docs/coercion.md, "Declared types").
 
 Invariant: a decision only ever widens: every value that the declared type holds exactly, the decided one holds too.
-What the user cast is never decided again, and a column is decided once.
+What the user cast is never decided again, of a column that the target has only the reading of its values; and a column
+is decided once.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class DoubtfulTypeError(Exception):
 
 def is_doubted(table: TablePlan, coercions: Iterable[Coercion]) -> bool:
     """Whether what was coerced makes an undecided type doubtful, so that a survey must decide."""
-    undecided = {column.source.name: column for column in table.columns if not column.decided}
+    undecided = {column.source.name: column for column in table.columns if not column.decided and not column.fixed}
     return any(
         coercion.column in undecided and DOUBTS.get(undecided[coercion.column].type.name) == coercion.rule
         for coercion in coercions
@@ -60,6 +61,8 @@ def _may_be_cured(column: ColumnPlan, storage: StorageClass) -> bool:
         return False
     if column.type.name in DATED:
         return storage in _NUMBERS and column.reading.how is None
+    if column.fixed:
+        return False
     return column.type.name in {"varchar", "smallint"} or column.type.precision is not None
 
 
@@ -100,6 +103,8 @@ def _decide_column(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey, i
         return column
     if column.type.name in DATED:
         column = _decide_reading(column, survey.census)
+    if column.fixed:
+        return replace(column, decided=True)
     wider = _wider(column, survey)
     if wider is None and integers == "fit" and _may_be_narrowed(table, column):
         wider = _narrower(survey)
@@ -193,7 +198,7 @@ def _may_be_narrowed(table: TablePlan, column: ColumnPlan) -> bool:
     """A key grows after the move, and both ends of a foreign key stay alike."""
     keyed = {name for key in table.source.foreign_keys for name in key.columns}
     free = not column.identity and not column.source.key_position and column.source.name not in keyed
-    return free and not column.decided and column.type.name in INTEGER_TYPES
+    return free and not column.decided and not column.fixed and column.type.name in INTEGER_TYPES
 
 
 def _narrower(survey: ColumnSurvey) -> tuple[PgType, str] | None:

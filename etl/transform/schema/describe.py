@@ -11,14 +11,22 @@ from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, Plan, SkippedObject
 from etl.transform.schema.relations import SCHEMA
 
 
-def describe(plan: Plan) -> str:
-    """The plan as lines of text; no newline at the end."""
-    return "\n".join(_lines(plan))
+def describe(plan: Plan, *, target_asked: bool = False) -> str:
+    """The plan as lines of text; no newline at the end. ``target_asked``: the plan knows what is there."""
+    return "\n".join(_lines(plan, target_asked))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
-    tables = f"{len(plan.tables)} table{'' if len(plan.tables) == 1 else 's'}"
-    yield f"{tables} to create in schema {plan.schema} (naive times are {plan.timezone})"
+def _lines(plan: Plan, target_asked: bool) -> Iterator[str]:
+    parts = [
+        f"{len(part)} table{'' if len(part) == 1 else 's'} to {way}"
+        for way, part in (("create", plan.created.tables), ("fill", plan.filled.tables))
+        if part or (way == "create" and not plan.tables)
+    ]
+    yield f"{' and '.join(parts)} in schema {plan.schema} (naive times are {plan.timezone})"
+    if not target_asked:
+        yield "no target was asked: those of the tables that are there already would be filled"
+    for name in plan.kept:
+        yield f"keep {name} as it is"
     for table in plan.tables:
         yield ""
         yield from _table(table)
@@ -42,14 +50,15 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _table(table: TablePlan) -> Iterator[str]:
     renamed = f" (from {table.source.name})" if table.source.name != table.name else ""
     rows = f", about {table.source.rows_estimate:,} rows" if table.source.rows_estimate else ""
-    yield f"create table {table.name}{renamed}{rows}"
+    yield f"{table.way} table {table.name}{renamed}{rows}{f': {table.why}' if table.why else ''}"
     names = max(len(column.name) for column in table.columns)
     declared = max(len(column.source.declared or "no type") for column in table.columns)
     for column in table.columns:
         before = column.source.declared or "no type"
         yield f"  {column.name:<{names}}  {before:<{declared}}  →  {_column(column)}"
     if table.primary_key:
-        yield f"  primary key {table.primary_key_name} ({', '.join(table.primary_key)})"
+        name = f" {table.primary_key_name}" if table.primary_key_name else ""
+        yield f"  primary key{name} ({', '.join(table.primary_key)})"
     yield from (f"  {_index(index)}" for index in table.indexes)
     yield from (f"  check {check.name} ({check.condition})" for check in table.checks)
     yield from (f"  {_foreign_key(key)}" for key in table.foreign_keys)

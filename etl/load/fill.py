@@ -1,0 +1,259 @@
+"""Fill tables that the application has made: one transaction on one connection, the publish of a fill.
+
+    lock ─► nothing in them? ─► triggers off, foreign keys and large indexes away, truncate ─► COPY table by table
+         ─► indexes, foreign keys, triggers back ─► sequences, statistics ─► (verified on this connection) ─► commit
+
+Invariant: whatever ends the transaction before its COMMIT, a kill included, leaves every row and every constraint as it
+was; what was taken away is put back from the catalog's own words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from asyncpg.transaction import Transaction
+
+from etl.errors import TargetError, TargetLostError, TargetOccupiedError
+from etl.load.address import TargetAddress
+from etl.load.connect import connect, hang_up, named_errors, quote
+from etl.load.publish import some
+from etl.load.sequences import OwnSequence, read_sequences, restart_sequences
+from etl.load.surroundings import (
+    ROWS_WORTH_AN_INDEX,
+    ForeignKey,
+    Removable,
+    read_foreign_keys,
+    read_indexes,
+    read_triggers,
+    removable_key,
+    remove,
+    restore,
+)
+from etl.load.transaction import savepoint
+from etl.model import Plan, Statement, TablePlan
+
+LOCK_TIMEOUT = "30s"
+_TABLES = """
+select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
+       pg_catalog.has_table_privilege(c.oid, 'insert') and pg_catalog.has_table_privilege(c.oid, 'select') as may_fill,
+       pg_catalog.has_table_privilege(c.oid, 'truncate') as may_truncate, current_user as role
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTable:
+    """A table of the application's as this role has it."""
+
+    oid: int
+    name: str  # schema and name quoted
+    is_plain: bool  # not partitioned
+    is_owned: bool
+    may_truncate: bool
+
+
+def refuse_occupied(names: Sequence[str]) -> None:
+    """Raise TargetOccupiedError for tables to be filled that hold rows, if there are any."""
+    if names:
+        raise TargetOccupiedError(
+            f"the target's own tables hold rows already: {some(names)}",
+            "--force empties them in the transaction that fills them, --keep NAME leaves one as it is; "
+            "or --mode replace, or another --target-schema, for tables of the run's own making",
+        )
+
+
+class Fill:
+    """The tables of a plan that are there, from the lock to the commit; a destination for COPY."""
+
+    def __init__(self, connection: asyncpg.Connection, transaction: Transaction, plan: Plan, *, force: bool) -> None:
+        self.connection = connection
+        self.transaction = transaction
+        self.schema = plan.schema
+        self._plan = plan
+        self._force = force
+        self._tables: dict[str, OwnTable] = {}
+        self._removed: list[Removable] = []
+        self._in_place: list[ForeignKey] = []
+        self._sequences: list[OwnSequence] = []
+
+    # --- before the rows ----------------------------------------------------------------------------------------------
+
+    async def take_down(self) -> None:
+        """Lock the tables, take away what stands in the way of their rows, and empty them.
+
+        Raises TargetOccupiedError where tables hold rows and nobody said --force.
+        """
+        await self._lock()
+        occupied = [table for table in self._tables.values() if await self._has_rows(table)]
+        if not self._force:
+            refuse_occupied([table.name for table in occupied])
+        oids = [table.oid for table in self._tables.values()]
+        self._sequences = await read_sequences(self.connection, oids)
+        keys = await read_foreign_keys(self.connection, oids)
+        self._in_place = [key for key in keys if not key.is_ours]
+        large = {table.name for table in self._plan.tables if table.source.rows_estimate > ROWS_WORTH_AN_INDEX}
+        indexes = await read_indexes(self.connection, [self._tables[name].oid for name in large])
+        triggers = await read_triggers(self.connection, oids)
+        self._removed = [*indexes, *(removable_key(key) for key in keys if key.is_ours), *triggers]
+        await remove(self.connection, list(reversed(self._removed)))
+        await self.connection.execute("set constraints all deferred")
+        await self._empty(occupied)
+
+    async def _lock(self) -> None:
+        names = [table.name for table in self._plan.tables]
+        rows = await self.connection.fetch(_TABLES, self.schema, names)
+        for row in rows:
+            if not row["may_fill"]:
+                raise TargetError(
+                    f"the role {row['role']} may not read and fill {self.schema}.{row['name']}",
+                    f"grant select, insert on {quote(self.schema)}.{quote(row['name'])} to {quote(row['role'])};",
+                )
+        self._tables = {
+            row["name"]: OwnTable(
+                row["oid"],
+                f"{quote(self.schema)}.{quote(row['name'])}",
+                row["kind"] == "r",
+                row["is_owned"],
+                row["may_truncate"],
+            )
+            for row in rows
+        }
+        if gone := sorted(set(names) - set(self._tables)):
+            raise TargetError(f"no longer in the target: {', '.join(gone)}", "run the command again")
+        owned = [table.name for table in self._tables.values() if table.is_owned]
+        await self.connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            if owned:
+                await self.connection.execute(f"lock table {', '.join(owned)} in access exclusive mode")
+        except asyncpg.LockNotAvailableError:
+            raise TargetError(
+                f"the tables to fill have been in use by another session for {LOCK_TIMEOUT}",
+                "stop the application (pg_stat_activity shows who it is), then run again",
+            ) from None
+        await self.connection.execute("set local lock_timeout = 0")
+
+    async def _has_rows(self, table: OwnTable) -> bool:
+        only = "only " if table.is_plain else ""
+        return bool(await self.connection.fetchval(f"select exists (select from {only}{table.name})"))
+
+    async def _empty(self, occupied: Sequence[OwnTable]) -> None:
+        """One TRUNCATE names them all, since foreign keys that the role cannot take away stand between them."""
+        ours = {table.oid for table in self._tables.values()}
+        for table in occupied:
+            if outside := [key.table for key in self._in_place if key.parent == table.oid and key.child not in ours]:
+                raise TargetOccupiedError(
+                    f"{table.name} holds rows, and {outside[0]}, which is not part of the run, references it",
+                    "run as the owner of that table, or empty both yourself",
+                )
+        if occupied:
+            names = [f"{'only ' if table.is_plain else ''}{table.name}" for table in self._closed_by_keys(occupied)]
+            with named_errors("truncate"):
+                await self.connection.execute(f"truncate {', '.join(names)}")
+
+    def _closed_by_keys(self, occupied: Sequence[OwnTable]) -> list[OwnTable]:
+        """With the tables that reference them still: TRUNCATE wants those named too."""
+        names = {table.oid: table for table in occupied}
+        by_oid = {table.oid: table for table in self._tables.values()}
+        while more := [key.child for key in self._in_place if key.parent in names and key.child not in names]:
+            names.update({oid: by_oid[oid] for oid in more})
+        return list(names.values())
+
+    # --- the rows -----------------------------------------------------------------------------------------------------
+
+    def in_order(self, tables: Sequence[TablePlan]) -> list[TablePlan]:
+        """Parents before children, where foreign keys are checked row by row."""
+        parents = {
+            name: {key.parent for key in self._in_place if key.child == table.oid} - {table.oid}
+            for name, table in self._tables.items()
+        }
+        ordered: list[TablePlan] = []
+        waiting = list(tables)
+        done: set[int] = set()
+        ours = {table.oid for table in self._tables.values()}
+        while waiting:
+            ready = [table for table in waiting if not (parents[table.name] & ours) - done] or waiting
+            ordered += ready
+            done |= {self._tables[table.name].oid for table in ready}
+            waiting = [table for table in waiting if table not in ready]
+        return ordered
+
+    @contextlib.asynccontextmanager
+    async def table_transaction(self, connection: asyncpg.Connection, table: TablePlan) -> AsyncIterator[bool]:
+        """A savepoint, so that a table may begin anew; rows are frozen where the table can be truncated in it."""
+        own = self._tables[table.name]
+        freeze = own.is_plain and own.may_truncate and all(key.parent != own.oid for key in self._in_place)
+        async with savepoint(connection, table.name):
+            if freeze:
+                await connection.execute(f"truncate only {own.name}")
+            yield freeze
+
+    async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
+        """Nothing: it is loaded when the transaction is committed."""
+
+    # --- after the rows -----------------------------------------------------------------------------------------------
+
+    async def put_back(self, on_built: Callable[[Removable], None]) -> None:
+        """Indexes, foreign keys (validated, where they were), triggers; then statistics."""
+        await self.connection.execute("set constraints all immediate")
+        for thing in self._removed:
+            await restore(self.connection, thing)
+            on_built(thing)
+        for table in self._tables.values():
+            with named_errors(f"analyze {table.name}"):
+                await self.connection.execute(f"analyze {table.name}")
+
+    async def execute(self, connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
+        """Run the statements under a savepoint: what the server refuses leaves nothing."""
+        async with connection.transaction():
+            for statement in statements:
+                with named_errors(f"{statement.kind} {statement.name}"):
+                    await connection.execute(statement.sql)
+
+    async def drop_views(self, connection: asyncpg.Connection, names: Sequence[str]) -> None:
+        """Drop views that this run has made; readers stand before what they read."""
+        for name in names:
+            await connection.execute(f"drop view {quote(self.schema)}.{quote(name)}")
+
+    async def restart_sequences(self) -> list[tuple[str, str, int]]:
+        """(target table, column, next value) of every sequence that the tables take numbers from."""
+        tables = {table.name: table for table in self._plan.tables}
+        return await restart_sequences(self.connection, self.schema, tables, self._sequences)
+
+    async def commit(self, address: TargetAddress) -> None:
+        """Commit; a connection lost just then is looked into: the server knows what became of the transaction."""
+        number = await self.connection.fetchval("select txid_current()")
+        try:
+            with named_errors("commit"):
+                await self.transaction.commit()
+        except TargetLostError:
+            if not await was_committed(address, number):
+                raise
+
+
+@contextlib.asynccontextmanager
+async def filling(connection: asyncpg.Connection, plan: Plan, *, force: bool) -> AsyncIterator[Fill]:
+    """The transaction of a fill: what is not committed when the block is left is rolled back."""
+    transaction = connection.transaction()
+    with named_errors("begin"):
+        await transaction.start()
+    try:
+        yield Fill(connection, transaction, plan, force=force)
+    finally:
+        if connection.is_in_transaction() and not connection.is_closed():
+            try:
+                await transaction.rollback()
+            except Exception:  # the first error is the one to show
+                connection.terminate()
+
+
+async def was_committed(address: TargetAddress, number: int) -> bool:
+    """What the server says of a transaction whose COMMIT was not answered."""
+    connection = await connect(address)
+    try:
+        return bool(await connection.fetchval("select txid_status($1) = 'committed'", number))
+    finally:
+        await hang_up(connection)

@@ -1,0 +1,106 @@
+"""Read the tables that the target has already, by their names.
+
+Invariant: the catalog alone is read, but for one look into each table, whether it holds a row; four queries and that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import asyncpg
+
+from etl.load.connect import named_errors, quote
+from etl.model import TargetColumn, TargetTable
+
+KINDS = {
+    "r": "table",
+    "p": "partitioned table",
+    "f": "foreign table",
+    "v": "view",
+    "m": "materialized view",
+    "S": "sequence",
+    "i": "index",
+    "I": "index",
+    "c": "type",
+}
+_RELATIONS = """
+select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
+       pg_catalog.has_table_privilege(c.oid, 'select') as is_readable
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and pg_catalog.lower(c.relname) = any($2::text[])
+order by c.relname
+"""
+# A domain is followed to the type under it, whose modifier the last domain before it bears.
+_COLUMNS = """
+with recursive typed as (
+    select a.attrelid as relation, a.attnum as number, a.atttypid as type, a.atttypmod as modifier, a.atttypid as own,
+           a.attnotnull as not_null
+    from pg_catalog.pg_attribute a
+    where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped
+  union all
+    select relation, number, typbasetype, typtypmod, own, not_null or typnotnull
+    from typed join pg_catalog.pg_type t on t.oid = typed.type where t.typtype = 'd'
+)
+select typed.relation, a.attname as name,
+       case when t.typnamespace = 'pg_catalog'::regnamespace or t.typelem <> 0
+            then pg_catalog.format_type(typed.type, typed.modifier) else t.typname end as type,
+       case when typed.own <> typed.type then o.typname when t.typtype = 'e' then t.typname end as own_name,
+       array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)
+           as labels,
+       typed.not_null, a.atthasdef or a.attidentity <> '' as has_default, a.attidentity <> '' as identity,
+       a.attgenerated <> '' as generated
+from typed
+join pg_catalog.pg_type t on t.oid = typed.type
+join pg_catalog.pg_type o on o.oid = typed.own
+join pg_catalog.pg_attribute a on a.attrelid = typed.relation and a.attnum = typed.number
+where t.typtype <> 'd'
+order by typed.relation, typed.number
+"""
+_KEYS = """
+select x.indrelid as relation, x.indisprimary as is_primary,
+       array(select a.attname::text from unnest(x.indkey[0:x.indnkeyatts - 1]) with ordinality as k (number, place)
+             join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.number order by k.place)
+           as columns
+from pg_catalog.pg_index x
+where x.indrelid = any($1::oid[]) and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
+"""
+
+
+async def read_target_tables(
+    connection: asyncpg.Connection, schema: str, names: Iterable[str]
+) -> tuple[TargetTable, ...]:
+    """The relations of ``schema`` that bear one of these names, in any case of letters."""
+    with named_errors(f"the tables of {schema}"):
+        wanted = sorted({name.lower() for name in names})
+        relations = await connection.fetch(_RELATIONS, schema, wanted)
+        oids = [row["oid"] for row in relations if row["kind"] in "rp"]
+        columns = await _read_columns(connection, oids)
+        keys = await connection.fetch(_KEYS, oids)
+        tables = []
+        for row in relations:
+            oid, own = row["oid"], [key for key in keys if key["relation"] == row["oid"]]
+            table = TargetTable(
+                name=row["name"],
+                kind=KINDS.get(row["kind"], row["kind"]),
+                columns=tuple(columns.get(oid, ())),
+                primary_key=next((tuple(key["columns"]) for key in own if key["is_primary"]), ()),
+                unique_keys=tuple(frozenset(key["columns"]) for key in own),
+                is_owned=row["is_owned"],
+                is_empty=not (columns.get(oid) and row["is_readable"] and await _has_rows(connection, schema, row)),
+            )
+            tables.append(table)
+        return tuple(tables)
+
+
+async def _read_columns(connection: asyncpg.Connection, oids: list[int]) -> Mapping[int, list[TargetColumn]]:
+    columns: dict[int, list[TargetColumn]] = {}
+    for row in await connection.fetch(_COLUMNS, oids):
+        names = ("name", "type", "own_name", "not_null", "has_default", "identity", "generated")
+        column = TargetColumn(labels=tuple(row["labels"]), **{name: row[name] for name in names})
+        columns.setdefault(row["relation"], []).append(column)
+    return columns
+
+
+async def _has_rows(connection: asyncpg.Connection, schema: str, row: asyncpg.Record) -> bool:
+    only = "only " if row["kind"] == "r" else ""
+    return bool(await connection.fetchval(f"select exists (select from {only}{quote(schema)}.{quote(row['name'])})"))

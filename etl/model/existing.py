@@ -1,0 +1,36 @@
+"""The target as it is before the run: tables of the application's own, as ``pg_catalog`` tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """One column of a table that is there already."""
+
+    name: str
+    type: str  # as format_type spells it: of a domain the type under it, of an extension's type its bare name
+    own_name: str | None = None  # of a domain or an enum
+    labels: tuple[str, ...] = ()  # of an enum
+    not_null: bool = False
+    has_default: bool = False  # or is an identity
+    identity: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """A relation of the target schema that bears a name of the run's."""
+
+    name: str
+    kind: str  # table, partitioned table, foreign table, view, …
+    columns: tuple[TargetColumn, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[frozenset[str], ...] = ()  # the primary key among them
+    is_owned: bool = True  # by the run's role, which may then drop and make constraints
+    is_empty: bool = True
+
+    @property
+    def is_fillable(self) -> bool:
+        return self.kind in ("table", "partitioned table")

@@ -1,0 +1,252 @@
+"""Match a plan with the tables that the target has already: those are filled, the others are created.
+
+Invariant: what the target says of its tables rules (names, types with their precision, NOT NULL); a source column
+without a place there, and a place that must hold a value and gets none, is an error that names it, before a row moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from etl.errors import PlanError, UsageError
+from etl.model import (
+    BINARY_JSON,
+    ColumnPlan,
+    Plan,
+    SkippedObject,
+    SourceView,
+    TablePlan,
+    TargetColumn,
+    TargetTable,
+    Way,
+)
+from etl.options import Options
+from etl.transform.schema.adoption import adopt_parents
+from etl.transform.schema.casts import matches_glob, near_misses
+from etl.transform.schema.column_readings import check_how, reading_of
+from etl.transform.schema.target_types import target_type
+from etl.transform.schema.views import with_views
+
+NAMED_AT_MOST = 10
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def match_target(plan: Plan, found: Sequence[TargetTable], options: Options) -> Plan:
+    """The plan with a way for every table; ``found`` are the relations of the target that bear a name of its.
+
+    Raises PlanError for what does not fit, all of it at once; UsageError for a flag that matches nothing.
+    """
+    tables = [table for table in found if table.is_fillable]
+    kept = _kept_tables(plan, tables, options.keep)
+    planned = [table for table in plan.tables if find(table.name, tables) not in kept]
+    _check_ignored(planned, options.ignore_columns)
+    matching = _Matching(options)
+    matched = tuple(matching.match(table, find(table.name, tables)) for table in planned)
+    if matching.problems:
+        raise _all_problems(matching.problems, options)
+    plan = replace(
+        plan,
+        tables=matched,
+        kept=tuple(table.name for table in kept),
+        notes=(*_notes_on(plan, matched), *matching.notes),
+        untranslated=tuple(_still_untranslated(plan, matched)),
+        source_views=tuple(_missing_views(plan, found, options)),
+    )
+    return with_views(adopt_parents(plan, [table for table in tables if options.mode != "replace"], options))
+
+
+def find(name: str, among: Iterable[N]) -> N | None:
+    """The one of that name; without it the only one that is called so in other letters, upper or lower."""
+    listed = list(among)
+    exact = next((one for one in listed if one.name == name), None)
+    if exact is not None:
+        return exact
+    alike = [one for one in listed if one.name.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def tables_with_rows(plan: Plan, found: Sequence[TargetTable]) -> tuple[str, ...]:
+    """The tables to be filled that hold rows already, as ``schema.name``."""
+    filled = {table.name for table in plan.filled.tables}
+    return tuple(f"table {plan.schema}.{one.name}" for one in found if one.name in filled and not one.is_empty)
+
+
+@dataclass
+class _Matching:
+    """Matches one table after the other; gathers what does not fit and what is to be said."""
+
+    options: Options
+    problems: list[tuple[str, str]] = field(default_factory=list)  # what, and the flag or command that solves it
+    notes: list[str] = field(default_factory=list)
+
+    def match(self, table: TablePlan, there: TargetTable | None) -> TablePlan:
+        """The table under its way; where something is wrong, whatever, and a problem more."""
+        mode = self.options.mode
+        if there is None:
+            if mode == "fill":
+                self.problems.append(
+                    (f"{table.name}: the target has no such table", f"--exclude '{table.source.name}'")
+                )
+            return replace(table, why="the target has no such table")
+        if mode == "create":
+            return table  # it is in the way, and that is told with everything else that is
+        if mode == "replace":
+            return replace(table, why="in place of the one that is there")
+        return self._fill(table, there)
+
+    def _fill(self, table: TablePlan, there: TargetTable) -> TablePlan:
+        columns = tuple(column for column in (self._column(table, one, there) for one in table.columns) if column)
+        names = {column.name for column in columns}
+        for column in there.columns:
+            if column.not_null and not column.has_default and not column.generated and column.name not in names:
+                what = f"{there.name}.{column.name}: is NOT NULL in the target without a default, and gets no value"
+                self.problems.append((what, f"give it one: alter table {there.name} alter {column.name} set default …"))
+        if not any(column.generated is None for column in columns):
+            self.problems.append((f"{there.name}: no column has the name of one in the target", "--exclude the table"))
+        sources = tuple(column.source for column in columns)
+        source_names = {source.name for source in sources}
+        whole_key = set(there.primary_key) <= names
+        return replace(
+            table,
+            source=replace(
+                table.source,
+                columns=sources,
+                primary_key=table.source.primary_key if source_names.issuperset(table.source.primary_key) else (),
+            ),
+            name=there.name,
+            columns=columns,
+            primary_key=there.primary_key if whole_key else (),
+            primary_key_name=None,
+            indexes=(),
+            foreign_keys=(),
+            checks=(),
+            way=Way.FILL,
+            why=_why_filled(there, self.options.force),
+        )
+
+    def _column(self, table: TablePlan, column: ColumnPlan, there: TargetTable) -> ColumnPlan | None:
+        place = f"{table.source.name}.{column.source.name}"
+        target = find(column.name, there.columns) or find(column.source.name, there.columns)
+        if _is_ignored(place, self.options.ignore_columns):
+            self.notes.append(f"{place}: left out (--ignore-columns)")
+            return None
+        if target is None:
+            self.problems.append((f"{place}: the target's table {there.name} has no such column", _ignore(place)))
+            return None
+        try:
+            fitted = _fit_column(column, target, place, self.options)
+        except PlanError as error:
+            if target.generated:
+                self.notes.append(f"{place}: left out, the target computes {there.name}.{target.name} itself")
+                return None
+            self.problems.append((error.message, error.hint or _ignore(place)))
+            return None
+        return fitted
+
+
+def _fit_column(column: ColumnPlan, target: TargetColumn, place: str, options: Options) -> ColumnPlan:
+    """The column under the type that the target gives it; a reading that the user chose stays."""
+    kind = target_type(target, place)
+    how = column.reading.how
+    if how == BINARY_JSON and kind.name not in ("json", "jsonb"):
+        how = None
+    elif how is not None and how != BINARY_JSON:
+        how = check_how(kind, how, f"--cast {place}") if column.decided else None
+    reading = reading_of(kind, how, options)
+    return ColumnPlan(
+        source=column.source,
+        name=target.name,
+        type=kind,
+        not_null=target.not_null,
+        identity=target.identity,
+        generated="the target's own expression" if target.generated else None,
+        reading=replace(reading, null_as=column.reading.null_as),
+        decided=how is not None and column.decided,
+        fixed=True,
+    )
+
+
+def _why_filled(there: TargetTable, force: bool) -> str:
+    why = "it is there, empty" if there.is_empty else "it is there with rows"
+    if not there.is_empty:
+        why += ", which --force takes away" if force else ": --force takes them away, --keep leaves them"
+    if not there.is_owned:
+        why += "; the role does not own it: constraints are checked row by row, and its triggers fire"
+    return why
+
+
+# --- flags ---------------------------------------------------------------------------------------------------------
+
+
+def _kept_tables(plan: Plan, tables: Sequence[TargetTable], globs: Sequence[str]) -> list[TargetTable]:
+    """The tables of the target that --keep names; raises UsageError for a glob that names none."""
+    there = {table.name: find(table.name, tables) for table in plan.tables}
+    for glob in globs:
+        if not any(target is not None and matches_glob(name, glob) for name, target in there.items()):
+            hint = near_misses(glob, [name for name, target in there.items() if target is not None])
+            raise UsageError(f"--keep {glob!r} matches no table that both source and target have", hint)
+    return [
+        target
+        for name, target in there.items()
+        if target is not None and any(matches_glob(name, glob) for glob in globs)
+    ]
+
+
+def _check_ignored(tables: Sequence[TablePlan], globs: Sequence[str]) -> None:
+    places = [f"{table.source.name}.{column.source.name}" for table in tables for column in table.columns]
+    for glob in globs:
+        if not any(matches_glob(place, glob) for place in places):
+            raise UsageError(f"--ignore-columns {glob!r} matches no table.column", near_misses(glob, places))
+
+
+def _is_ignored(place: str, globs: Sequence[str]) -> bool:
+    return any(matches_glob(place, glob) for glob in globs)
+
+
+def _ignore(place: str) -> str:
+    return f"--ignore-columns '{place}' leaves it behind"
+
+
+# --- what is said --------------------------------------------------------------------------------------------------
+
+
+def _all_problems(problems: Sequence[tuple[str, str]], options: Options) -> PlanError:
+    messages = [what for what, _ in problems]
+    hints = list(dict.fromkeys(hint for _, hint in problems))
+    more = f"; and {len(messages) - NAMED_AT_MOST} more" if len(messages) > NAMED_AT_MOST else ""
+    if options.mode == "auto":
+        hints.append("--mode replace, or another --target-schema, for tables of the run's own making")
+    return PlanError("; ".join(messages[:NAMED_AT_MOST]) + more, "; ".join(hints[:NAMED_AT_MOST]))
+
+
+def _notes_on(plan: Plan, matched: Sequence[TablePlan]) -> tuple[str, ...]:
+    """The notes without those on names that the target has its own way with."""
+    filled = {table.source.name for table in matched if table.way is Way.FILL}
+    created = {table.source.name for table in matched} - filled
+    dropped = tuple(name for name in filled if name not in created)
+    return tuple(note for note in plan.notes if not note.startswith(tuple(f"{name}:" for name in dropped)))
+
+
+def _still_untranslated(plan: Plan, matched: Sequence[TablePlan]) -> Iterable[SkippedObject]:
+    """Without what the target's own schema has decided: the constraints and triggers of filled and kept tables."""
+    ways: Mapping[str, Way] = {table.source.name: table.way for table in matched}
+    return (
+        thing for thing in plan.untranslated if thing.table is None or ways.get(thing.table, Way.FILL) is Way.CREATE
+    )
+
+
+def _missing_views(plan: Plan, found: Sequence[TargetTable], options: Options) -> Iterable[SourceView]:
+    """The views to create: those of that name which the target has are the application's own."""
+    there = {one.name.lower() for one in found if one.kind in ("view", "materialized view")}
+    return (
+        view for view in plan.source_views if view.name.lower() not in there or options.mode not in ("auto", "fill")
+    )

@@ -1,0 +1,203 @@
+"""Fill mode: the application's own tables, made by its own migrations, get the rows and stay as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fix_command import EtlCommand
+from tests.fix_server import execute, rows_of, run_apart
+from tests.fix_source import MakeSource
+
+SOURCE = """
+create table author (id integer primary key autoincrement, name varchar(50) not null, score decimal(10,2), at datetime);
+create table book (id integer primary key, author_id integer references author (id), title text, meta json);
+"""
+ROWS = {
+    "author": [(1, "Ada", 1.5, 1700000000000), (7, "Grace", 2, 1700000001000)],
+    "book": [(3, 7, "Compilers", '{"pages": 3}'), (4, None, "Notes", None)],
+}
+TARGET = (
+    # another order, other types, a column more
+    "create table author (at timestamptz(3), name varchar(50) not null, id serial primary key, score numeric(10,2),"
+    " active boolean not null default true)",
+    "create table book (meta jsonb, id bigint generated always as identity primary key, title varchar(40),"
+    " author_id int constraint by_whom references author (id) on delete cascade deferrable initially deferred)",
+    "comment on constraint by_whom on book is 'who wrote it'",
+    "create index book_author on book (author_id)",
+)
+
+
+@pytest.fixture
+def source(make_source: MakeSource) -> Path:
+    return make_source(SOURCE, ROWS)
+
+
+def definitions(dsn: str) -> list[Any]:
+    return rows_of(
+        dsn,
+        "select conname::text, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint') from pg_constraint"
+        " where connamespace = 'public'::regnamespace union all"
+        " select indexname::text, indexdef, null from pg_indexes where schemaname = 'public' union all"
+        " select tgname::text, tgenabled::text, null from pg_trigger where not tgisinternal order by 1",
+    )
+
+
+def test_rows_go_into_the_tables_that_are_there(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """Columns by name, the target's types, its defaults, and every constraint as it was."""
+    run_apart(execute(database_dsn, *TARGET))
+    before = definitions(database_dsn)
+    done = etl("migrate", source, database_dsn)
+    assert (done.status, done.errors) == (0, [])
+    assert rows_of(database_dsn, "select id, name, score::text, at::text, active from author order by id") == [
+        (1, "Ada", "1.50", "2023-11-14 22:13:20+00", True),
+        (7, "Grace", "2.00", "2023-11-14 22:13:21+00", True),
+    ]
+    assert rows_of(database_dsn, "select id, author_id, title, meta::text from book order by id") == [
+        (3, 7, "Compilers", '{"pages": 3}'),
+        (4, None, "Notes", None),
+    ]
+    assert definitions(database_dsn) == before
+
+
+def test_the_next_insert_gets_a_free_number(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """Of a serial column and of an identity ALWAYS; the counter of SQLite's autoincrement counts too."""
+    run_apart(execute(database_dsn, *TARGET))
+    assert etl("migrate", source, database_dsn).status == 0
+    assert rows_of(database_dsn, "insert into author (name) values ('new') returning id") == [(8,)]
+    assert rows_of(database_dsn, "insert into book (title) values ('new') returning id") == [(5,)]
+
+
+def test_tables_that_are_missing_are_created_beside(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """One run, one promise: a created child references the filled parent."""
+    run_apart(execute(database_dsn, TARGET[0]))
+    done = etl("migrate", source, database_dsn, "--report", "r.json")
+    assert (done.status, done.errors) == (0, [])
+    tables = json.loads((etl.folder / "r.json").read_text())["tables"]
+    assert {table["name"]: table["verdict"] for table in tables} == {"author": "equal", "book": "equal"}
+    keys = (
+        "select conrelid::regclass::text, confrelid::regclass::text, convalidated from pg_constraint"
+        " where contype = 'f'"
+    )
+    assert rows_of(database_dsn, keys) == [("book", "author", True)]
+
+
+def test_the_plan_says_what_is_filled_and_why(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """And a dry run issues no DDL."""
+    run_apart(execute(database_dsn, TARGET[0], "insert into author (name) values ('old')"))
+    done = etl("migrate", source, database_dsn, "--dry-run")
+    assert done.status == 0, done.err
+    assert "1 table to create and 1 table to fill" in done.out
+    assert "fill table author, about 2 rows: it is there with rows: --force takes them away" in done.out
+    assert "create table book, about 2 rows: the target has no such table" in done.out
+    assert rows_of(database_dsn, "select name from author") == [("old",)]
+
+
+def test_rows_in_the_way_are_named_kept_or_taken_away(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """What an application fills by itself (alembic_version, settings) needs a word of the user's."""
+    run_apart(execute(database_dsn, *TARGET, "insert into author (id, name) values (7, 'old')"))
+    refused = etl("migrate", source, database_dsn)
+    assert refused.status == 1
+    assert "public.author" in refused.errors[0]
+    assert "--keep" in refused.hints[0]
+    assert "--force" in refused.hints[0]
+    assert rows_of(database_dsn, "select name from author") == [("old",)]
+
+    kept = etl("migrate", source, database_dsn, "--keep", "author")
+    assert (kept.status, kept.errors) == (0, [])
+    assert rows_of(database_dsn, "select name from author") == [("old",)]
+    assert rows_of(database_dsn, "select count(*) from book") == [(2,)]
+
+    forced = etl("migrate", source, database_dsn, "--force")
+    assert (forced.status, forced.errors) == (0, [])
+    assert rows_of(database_dsn, "select name from author order by id") == [("Ada",), ("Grace",)]
+
+
+def test_what_does_not_fit_is_named_before_a_row_moves(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """Both ways, and all of it at once."""
+    run_apart(
+        execute(
+            database_dsn,
+            "create table author (id int primary key, name text, owner int not null)",
+            "create table book (id int primary key, author_id int, title text, meta point)",
+        )
+    )
+    done = etl("migrate", source, database_dsn)
+    assert done.status == 1
+    (error,) = done.errors
+    assert "author.score: the target's table author has no such column" in error
+    assert "author.at" in error
+    assert "author.owner: is NOT NULL in the target without a default" in error
+    assert "book.meta: nothing is known of the type point" in error
+    assert "--ignore-columns 'author.score'" in done.hints[0]
+
+
+def test_ignored_columns_are_left_behind(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """And a flag that matches nothing is a mistake."""
+    run_apart(execute(database_dsn, "create table author (id int primary key, name text)", *TARGET[1:2]))
+    done = etl("migrate", source, database_dsn, "--ignore-columns", "author.score", "--ignore-columns", "*.at")
+    assert (done.status, done.errors) == (0, [])
+    assert rows_of(database_dsn, "select id, name from author order by id") == [(1, "Ada"), (7, "Grace")]
+    wrong = etl("migrate", source, database_dsn, "--ignore-columns", "author.scores")
+    assert wrong.status == 2
+    assert "author.score" in wrong.hints[0]
+
+
+def test_a_trigger_neither_fires_nor_changes_its_state(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """Each one's own state comes back: what was off stays off."""
+    run_apart(
+        execute(
+            database_dsn,
+            *TARGET,
+            "create function refuse() returns trigger language plpgsql as 'begin raise exception ''fired''; end'",
+            "create trigger usual before insert on book for each row execute function refuse()",
+            "create trigger always before insert on book for each row execute function refuse()",
+            "create trigger off before insert on book for each row execute function refuse()",
+            "alter table book enable always trigger always",
+            "alter table book disable trigger off",
+        )
+    )
+    before = definitions(database_dsn)
+    done = etl("migrate", source, database_dsn)
+    assert (done.status, done.errors) == (0, [])
+    assert definitions(database_dsn) == before
+
+
+def test_a_value_that_the_target_cannot_hold_leaves_everything_as_it_was(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """The target's type is not widened, as a created one's would be."""
+    source = make_source(SOURCE, {**ROWS, "book": [(1, 7, "x" * 41, None)]})
+    run_apart(execute(database_dsn, *TARGET, "insert into author (id, name) values (1, 'old')"))
+    before = definitions(database_dsn)
+    done = etl("migrate", source, database_dsn, "--force")
+    assert done.status == 1
+    assert "book.title" in done.errors[0]
+    assert rows_of(database_dsn, "select id, name from author") == [(1, "old")]
+    assert definitions(database_dsn) == before
+
+
+def test_orphans_leave_everything_as_it_was(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
+    """A foreign key of the target is validated by the server, never taken for valid."""
+    source = make_source(SOURCE, {**ROWS, "book": [(1, 99, "x", None)]})
+    run_apart(execute(database_dsn, *TARGET))
+    before = definitions(database_dsn)
+    done = etl("migrate", source, database_dsn)
+    assert done.status == 1
+    assert "by_whom" in done.err
+    assert rows_of(database_dsn, "select count(*) from author") == [(0,)]
+    assert definitions(database_dsn) == before
+
+
+def test_fill_alone_names_the_tables_that_are_missing(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """--mode fill creates nothing, --mode create fills nothing."""
+    run_apart(execute(database_dsn, TARGET[0]))
+    done = etl("migrate", source, database_dsn, "--mode", "fill")
+    assert done.status == 1
+    assert "book: the target has no such table" in done.errors[0]
+    created = etl("migrate", source, database_dsn, "--mode", "create")
+    assert created.status == 1
+    assert "table public.author" in created.errors[0]
