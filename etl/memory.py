@@ -18,6 +18,7 @@ ARENAS = 2
 def bound_allocators() -> None:
     """Call before pyarrow is imported and before threads start; does nothing where there is no glibc."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; nothing here multiplies matrices, and threads spin
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
