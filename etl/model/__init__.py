@@ -1,7 +1,7 @@
 """The nouns that the stages hand to each other; everything here is a frozen value.
 
-``origin``: what the source is; ``existing``: what the target is; ``design``: what it shall be; ``paging``: rows on their
-way; ``outcome``: what happened; ``census``: what a survey found.
+``origin``: what the source is; ``existing``: what the target is; ``design``: what it shall be; ``paging``: rows on
+their way; ``outcome``: what happened; ``census``: what a survey found.
 """
 
 from etl.model.census import (
