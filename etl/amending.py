@@ -78,5 +78,5 @@ async def slices_of(file: Path, table: TablePlan) -> AsyncGenerator[Slice]:
 def planned(plan: Plan, name: str, file: Path) -> TablePlan:
     for table in plan.tables:
         if table.source.name == name:
-            return table
+            return table.loaded
     raise UsageError(f"{file}: there is no table {name} both in the source and in the target", "check --target-schema")

@@ -15,7 +15,9 @@ from typing import Any
 
 import aiosqlite
 
+from etl.extract.quoting import QUOTED
 from etl.extract.view_columns import read_views
+from etl.extract.virtual_tables import read_virtual_table
 from etl.model import (
     Affinity,
     IndexTerm,
@@ -52,12 +54,10 @@ SIZES_SQL = """
 select s.name, sum(iif(s.pagetype = 'leaf' or (t.wr and s.pagetype = 'internal'), s.ncell, 0)) as row_count,
        sum(s.payload) as payload, max(s.mx_payload) as largest_payload
 from dbstat as s join pragma_table_list as t on t.name = s.name and t.schema = 'main'
-where t.type = 'table' group by s.name"""
+where t.type in ('table', 'shadow') group by s.name"""
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 CENSUS_COLUMNS = 500  # columns per statement; SQLite allows 2,000 by default
-# what must be blanked before a keyword can be looked for: comments, strings, quoted identifiers
-QUOTED = re.compile(r"""--[^\n]*|/\*.*?(?:\*/|$)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^]]*\]""", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     tables, skipped = [], []
     for kind, name, parent, sql in objects:
         if kind in {"index", "view"}:
+            continue
+        if kind == "table" and listed.get(name, ("table",))[0] == "virtual":
+            table, said = await read_virtual_table(connection, name, sql or "", sizes)
+            tables += [table] if table is not None else []
+            skipped.append(said)
             continue
         reason = _skipped_object(kind, name, parent, sql or "", listed)
         if reason:
@@ -169,9 +174,6 @@ def _skipped_object(
         return SkippedObject("internal", name, sql, "SQLite keeps this for itself", needs_attention=False)
     if listed_as == "shadow":
         return SkippedObject("shadow table", name, sql, "the storage of a virtual table", needs_attention=False)
-    if listed_as == "virtual":
-        reason = "a virtual table: its module has no counterpart in PostgreSQL, and its rows are not moved"
-        return SkippedObject("virtual table", name, sql, reason)
     if kind == "trigger":
         return SkippedObject(kind, name, sql, "triggers are not translated", table=parent)
     return None

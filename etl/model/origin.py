@@ -86,6 +86,7 @@ class SourceTable:
     bytes: int = 0  # payload, as dbstat counts it
     largest_row_bytes: int = 0
     sql: str = ""
+    module: str | None = None  # of a virtual table that keeps rows of its own
 
     def column(self, name: str) -> SourceColumn:
         return next(column for column in self.columns if column.name == name)

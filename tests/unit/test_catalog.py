@@ -110,9 +110,10 @@ async def test_generated_columns_are_columns(make_source: MakeSource) -> None:
 
 
 async def test_every_object_is_a_table_or_has_a_reason(make_source: MakeSource) -> None:
-    """Views, triggers and virtual tables ask for attention; their storage and SQLite's own tables do not."""
+    """Triggers and virtual tables ask for attention; their storage and SQLite's own tables do not."""
     catalog = await catalog_of(make_source(case_script("left_behind")))
-    assert [table.name for table in catalog.tables] == ["kept", "other"]
+    assert [table.name for table in catalog.tables] == ["kept", "other", "searched"]
+    assert [column.name for column in catalog.tables[2].columns] == ["rowid", "body"]
     skipped = {thing.name: (thing.kind, thing.needs_attention) for thing in catalog.skipped}
     assert [view.name for view in catalog.views] == ["seen", "broken"]
     assert "no such table" in str(catalog.views[1].problem)
@@ -125,8 +126,8 @@ async def test_every_object_is_a_table_or_has_a_reason(make_source: MakeSource) 
     assert "delete from kept" in trigger.sql
 
 
-async def test_a_virtual_table_without_its_module_stops_nothing(make_source: MakeSource) -> None:
-    """The module may be the application's own: the table is named, the others are read."""
+async def test_a_virtual_table_without_its_module_is_named(make_source: MakeSource) -> None:
+    """The module may be the application's own: the catalog names it, and the plan stops unless it is excluded."""
     path = make_source("create table kept (id integer primary key);")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma writable_schema = on")
@@ -136,7 +137,7 @@ async def test_a_virtual_table_without_its_module_stops_nothing(make_source: Mak
         connection.commit()
     catalog = await catalog_of(path)
     assert [table.name for table in catalog.tables] == ["kept"]
-    assert [(thing.kind, thing.name) for thing in catalog.skipped] == [("virtual table", "odd")]
+    assert [(thing.kind, thing.name) for thing in catalog.skipped] == [("missing module", "odd")]
 
 
 @pytest.mark.parametrize(

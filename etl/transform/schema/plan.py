@@ -57,6 +57,7 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
 
     Raises UsageError for casts that make no sense, PlanError for what no PostgreSQL table can hold.
     """
+    _require_modules(catalog)
     casts = parse_casts(options.casts)
     require_matches(casts, catalog)
     references = resolve_references(catalog)
@@ -85,6 +86,15 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         source_views=catalog.views,
     )
     return with_views(plan)
+
+
+def _require_modules(catalog: SourceCatalog) -> None:
+    """Raise PlanError for virtual tables that nobody here can read: they may hold the only copy of their rows."""
+    for thing in catalog.skipped:
+        if thing.kind == "missing module":
+            raise PlanError(
+                f"{thing.name}: {thing.reason}", f"leave it out with --exclude {thing.name}, if its rows are not needed"
+            )
 
 
 @dataclass
@@ -247,6 +257,8 @@ class TablePlanner:
     # --- what is only listed ---------------------------------------------------------------------------------------
 
     def _read_definition(self) -> TableDefinition:
+        if self.table.module is not None:  # its text says nothing of columns
+            return TableDefinition()
         try:
             return read_table_definition(self.table.sql)
         except UnreadableDefinition as reason:
