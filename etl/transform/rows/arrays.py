@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from etl.model import PgType, Reading, StorageClass
+from etl.transform.rows.numerals import INTEGER_BOUNDS
 from etl.transform.rows.outcomes import Converted, Outcome, Refused, refuse
 from etl.transform.rows.rendering import SourceValue, input_text
 
@@ -49,7 +50,7 @@ def array_from_text(value: bytes, target: PgType, reading: Reading, convert: Con
     for item in items:
         part = _element(item, element, reading, convert)
         if part is None:
-            shown = json.dumps(item)[:40]
+            shown = (item if isinstance(item, _Number) else json.dumps(item))[:40]
             return refuse(value, StorageClass.TEXT, target, f"holds {shown}, which is not {element}", "jsonb")
         parts.append(part)
     return Converted("{" + ",".join(parts) + "}", "json-to-array")
@@ -113,8 +114,16 @@ def range_from_text(value: bytes, target: PgType, reading: Reading, convert: Con
         bounds.append(outcome.value)
     if None not in bounds and _is_after(*bounds):
         return refuse(value, StorageClass.TEXT, target, "ends before it begins")
+    if (match[1] == b"(" and _is_last(bounds[0], target)) or (match[6] == b"]" and _is_last(bounds[1], target)):
+        return refuse(value, StorageClass.TEXT, target, f"is out of range for {target}")
     lower, upper = ("" if bound is None else f'"{input_text(bound, RANGES[target.name])}"' for bound in bounds)
     return Converted(f"{match[1].decode()}{lower},{upper}{match[6].decode()}")
+
+
+def _is_last(bound: Any, target: PgType) -> bool:
+    """Whether the server, which keeps these ranges as ``[lower,upper)``, finds no whole number behind it."""
+    name = RANGES[target.name].name
+    return name in INTEGER_BOUNDS and bound == INTEGER_BOUNDS[name][1]
 
 
 def _is_after(lower: Any, upper: Any) -> bool:
