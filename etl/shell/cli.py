@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from etl.shell.flags import loading, matching, option, password, selection, telling, values
+from etl.shell.flags import embedding, loading, matching, option, password, selection, telling, values
 
 
 def show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -48,8 +48,7 @@ def etl(ctx: click.Context) -> None:
 @option(
     "--from-rejects", metavar="DIR", help="Load the rows of an earlier run's reject files, mended, and nothing else."
 )
-@option("--embedded", metavar="DIR", help="Migrate into a PostgreSQL of its own in this folder.")
-@option("--keep-running", is_flag=True, help="Leave the embedded PostgreSQL running.")
+@embedding
 @option("--yes", is_flag=True, help="Do not ask before using a target from the environment.")
 @password
 @telling
@@ -99,6 +98,31 @@ def verify(ctx: click.Context, /, **flags: Any) -> None:
     from etl.shell.commands import run_verify
 
     ctx.exit(run_verify(ctx, flags))
+
+
+@etl.command()
+@click.argument("plan", required=False, metavar="PLAN.toml")
+@option("--init", is_flag=True, help="Write a commented plan for this folder, filled with what is found, and stop.")
+@option("--resume", is_flag=True, help="Go on after the step that failed.")
+@option("--only", metavar="STEP", help="Run one step.")
+@option("--from", metavar="STEP", help="Run this step and those after it.")
+@loading
+@selection
+@values
+@embedding
+@option("--yes", is_flag=True, help="Do not ask before using a target from the environment.")
+@password
+@telling
+@click.pass_context
+def move(ctx: click.Context, /, **flags: Any) -> None:
+    """Move a whole application, as PLAN.toml says: from one user's SQLite to PostgreSQL for many.
+
+    detect, preflight, transfer, split-config, backfill, documents, validate; then how to go back. The originals are
+    never changed. With --dry-run only the first two, and what the others would do.
+    """
+    from etl.shell.move_command import run_move
+
+    ctx.exit(run_move(ctx, flags))
 
 
 @etl.command()

@@ -32,17 +32,17 @@ Flags = Mapping[str, Any]
 
 def run_migrate(ctx: click.Context, flags: Flags) -> int:
     """``etl migrate``."""
-    return _bounded(flags, lambda: _migrate(ctx, flags))
+    return bounded(flags, lambda: _migrate(ctx, flags))
 
 
 def run_verify(ctx: click.Context, flags: Flags) -> int:
     """``etl verify``."""
-    return _bounded(flags, lambda: _verify(ctx, flags))
+    return bounded(flags, lambda: _verify(ctx, flags))
 
 
 def run_inspect(ctx: click.Context, flags: Flags) -> int:
     """``etl inspect``."""
-    return _bounded(flags, lambda: _inspect(ctx, flags))
+    return bounded(flags, lambda: _inspect(ctx, flags))
 
 
 def run_demo(ctx: click.Context, flags: Flags) -> int:
@@ -51,8 +51,8 @@ def run_demo(ctx: click.Context, flags: Flags) -> int:
 
     directory = Path(flags["dir"])
     if flags["stop"]:
-        return _bounded(flags, lambda: stop_demo(directory))
-    return _bounded(
+        return bounded(flags, lambda: stop_demo(directory))
+    return bounded(
         flags, lambda: demonstrate(directory, flags["rows"], flags["progress"], check_reports(flags["report"]))
     )
 
@@ -66,11 +66,11 @@ def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
         if flags["keep_running"]:
             raise UsageError("--keep-running: there is no embedded PostgreSQL to keep", "add --embedded DIR")
         choice = _target(ctx, flags)
-        _confirm(choice, source, flags["yes"] or flags["dry_run"])
+        confirm(choice, source, flags["yes"] or flags["dry_run"])
         return _run_migration(make_options(source, choice.dsn, flags), flags, reports)
     if flags["target"] is not None and ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE:
         raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
-    with _embedded(Path(flags["embedded"]), flags["keep_running"]) as (dsn, leave):
+    with embedded(Path(flags["embedded"]), flags["keep_running"]) as (dsn, leave):
         return _run_migration(make_options(source, dsn, flags), flags, reports, leave)
 
 
@@ -115,7 +115,7 @@ def _target(ctx: click.Context, flags: Flags) -> TargetChoice:
     return choice
 
 
-def _confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
+def confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
     """A target that nobody typed is used only when somebody says so."""
     if choice.origin == "TARGET" or yes:
         return
@@ -130,7 +130,7 @@ def _confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
 
 
 @contextmanager
-def _embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+def embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     """The DSN of an embedded server, and what to do when the process has to leave at once."""
     from etl.shell.embedded import embedded_server, stop_command, stop_server
 
@@ -149,7 +149,7 @@ def _embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callab
         say(f"  stop: {stop_command(server.directory)}")
 
 
-def _bounded(flags: Flags, work: Callable[[], int]) -> int:
+def bounded(flags: Flags, work: Callable[[], int]) -> int:
     """The error boundary of every command."""
     bound_allocators()
     logging.basicConfig(
@@ -158,12 +158,12 @@ def _bounded(flags: Flags, work: Callable[[], int]) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without UTF-8 still gets a table
     sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _terminate)
-    dsns = [flags.get("target") or "", os.environ.get("DATABASE_URL", "")]
     try:
         return int(work())
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, (click.ClickException, click.Abort)):
             raise
+        dsns = [flags.get("target") or "", os.environ.get("DATABASE_URL", "")]
         return tell_failure(error, dsns, flags["debug"])
 
 

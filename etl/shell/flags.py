@@ -147,6 +147,10 @@ loading = together(
     option("--coercion-log", metavar="FILE", help="Write every coerced value here, one JSON object a line."),
     option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows."),
 )
+embedding = together(
+    option("--embedded", metavar="DIR", help="Migrate into a PostgreSQL of its own in this folder."),
+    option("--keep-running", is_flag=True, help="Leave the embedded PostgreSQL running."),
+)
 telling = together(
     option("--report", multiple=True, metavar="FILE", help="Write the report here too, FILE.json; may be repeated."),
     option("--progress", type=Word(PROGRESS_KINDS), default="auto", show_default=True, help="How to show progress."),

@@ -9,35 +9,17 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from etl.model import ColumnPlan, ColumnSurvey, TablePlan, TableSurvey
+from etl.shell.page_frame import frame
 from etl.shell.survey_words import classes_words, coercions, facts, refusals, span_words, table_line, type_words
 from etl.survey_report import Inspection
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8886; --bad: #b3261e; --soft: #777; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-code, .value { font-family: ui-monospace, monospace; font-size: .85em; overflow-wrap: anywhere; }
-ul { margin: .2rem 0; padding-left: 1.1rem; color: var(--soft); }
-.refused { color: var(--bad); font-weight: 600; } .verdict { font-size: 1.1rem; padding: .6rem .9rem;
-border-left: .4rem solid #2e7d32; background: #8881; } .verdict.bad { border-color: var(--bad); }
-.sample { border: 2px dashed var(--bad); padding: .5rem .9rem; }
-@media print { body { margin: 0; max-width: none; } tr, li { break-inside: avoid; } }
-"""
 _TITLES = {"lost": "Already lost, by SQLite itself", "risk": "May go wrong", "advice": "Could be better"}
 
 
 def render_page(inspection: Inspection) -> str:
     """The whole document."""
     title = f"Inspection of {inspection.source}"
-    body = "\n".join(_body(inspection, title))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return frame(title, _body(inspection, title))
 
 
 def _body(inspection: Inspection, title: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ MACHINE_PATHS = re.compile(r"(?<![\w.$~}/-])/(?:home/\w|root/|Users/\w|work/\w|m
 def tracked_files() -> list[Path]:
     """Every file that git knows."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def text_of(path: Path) -> str:

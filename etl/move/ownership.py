@@ -1,0 +1,147 @@
+"""Step 5, ownership: the rows of the time before there were owners get theirs.
+
+Where the target's column may not be NULL, they get it during the transfer (rule ``owner-backfilled``); else an update
+of only the rows that ``where`` names, all tables in one transaction, the counts taken in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from etl.enquiry import open_source, open_target, quoted
+from etl.move.move_plan import BackfillPlan
+from etl.move.placeholders import fill
+from etl.move.situation import Situation
+from etl.move.step_outcome import DONE, SKIPPED, StepError, StepOutcome
+from etl.move.target_tables import TargetColumn, read_columns
+from etl.options import Backfill
+from etl.threads import in_thread
+
+Columns = Mapping[str, Mapping[str, TargetColumn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """What one backfill did; ``incomplete`` rows have some of its columns and not the others."""
+
+    table: str
+    rows: int
+    named_before: int
+    named_after: int
+    incomplete: int
+
+    @property
+    def line(self) -> str:
+        text = f"{self.table}: {self.rows:,} rows got their owner"
+        if not self.named_before:
+            text = f"{self.table}: no row is without an owner"
+        if self.named_after:
+            text += f"; where still names {self.named_after:,}"
+        return text + (f"; {self.incomplete:,} rows are incomplete: an owner in part" if self.incomplete else "")
+
+
+async def backfill(situation: Situation) -> StepOutcome:
+    """Update what the plan names; raises StepError for a table or column that the target does not have."""
+    plans = situation.plan.backfills
+    if not plans:
+        return StepOutcome("backfill", SKIPPED, ("the plan names no [[backfill]]",))
+    columns = await _columns(situation)
+    for plan in plans:
+        _check_columns(plan, columns, situation.options.target_schema)
+    async with open_target(situation.options.target) as connection, connection.transaction():
+        await connection.execute(f"set local search_path = {quoted(situation.options.target_schema)}, pg_catalog")
+        done = [await _update(connection, plan, columns[plan.table], _values(plan, situation)) for plan in plans]
+    data = {
+        entry.table: {"rows": entry.rows, "named_before": entry.named_before, "incomplete": entry.incomplete}
+        for entry in done
+    }
+    changed = tuple(f"{entry.rows:,} rows of {entry.table} got their owner" for entry in done if entry.rows)
+    return StepOutcome("backfill", DONE, tuple(entry.line for entry in done), data, changed)
+
+
+async def _update(
+    connection: asyncpg.Connection, plan: BackfillPlan, columns: Mapping[str, TargetColumn], values: Mapping[str, str]
+) -> Backfilled:
+    names = list(values)
+    # by way of text, so that the server reads the value as the column's type
+    new = {name: f"cast(${place}::text as {columns[name].type})" for place, name in enumerate(names, 1)}
+    table = quoted(plan.table)
+    differs = " or ".join(f"{quoted(name)} is distinct from {new[name]}" for name in names)
+    assigned = ", ".join(f"{quoted(name)} = {new[name]}" for name in names)
+    named = f"select count(*) from {table} where ({plan.where})"
+    before = await connection.fetchval(named)
+    status = await connection.execute(
+        f"update {table} set {assigned} where ({plan.where}) and ({differs})", *(values[name] for name in names)
+    )
+    nulls = " + ".join(f"({quoted(name)} is null)::int" for name in names)
+    incomplete = await connection.fetchval(f"select count(*) from {table} where {nulls} between 1 and {len(names) - 1}")
+    return Backfilled(plan.table, int(status.split()[-1]), before, await connection.fetchval(named), incomplete)
+
+
+async def backfills_on_the_way(situation: Situation, source: Path) -> tuple[Backfill, ...]:
+    """What the transfer itself must fill, since the target's columns may not be NULL.
+
+    Raises StepError where filling NULLs would not do exactly what ``where`` says.
+    """
+    columns = await _columns(situation)
+    found: list[Backfill] = []
+    for plan in situation.plan.backfills:
+        if plan.table not in columns:  # the run makes the table itself, its columns as in the source
+            continue
+        _check_columns(plan, columns, situation.options.target_schema)
+        if any(columns[plan.table][name].not_null for name in plan.set):
+            await in_thread(_check_source, source, plan)
+            found += [Backfill(plan.table, name, value) for name, value in _values(plan, situation).items()]
+    return tuple(found)
+
+
+def _check_source(source: Path, plan: BackfillPlan) -> None:
+    """Filling the NULLs of each column is the same as the update when ``where`` names just the rows that have them."""
+    table = quoted(plan.table)
+    with open_source(source) as connection:
+        for name in plan.set:
+            column = quoted(name)
+            (kept,) = connection.execute(
+                f"select count(*) from {table} where ({plan.where}) and {column} is not null"
+            ).fetchone()
+            (unnamed,) = connection.execute(
+                f"select count(*) from {table} where {column} is null and not coalesce(({plan.where}), 0)"
+            ).fetchone()
+            if unnamed:
+                raise StepError(
+                    f"{plan.table}.{name}: {unnamed:,} rows have none, and where does not name them",
+                    f'incomplete rows: complete them in the source, or name them too: where = "{name} is null"',
+                )
+            if kept:
+                raise StepError(
+                    f"{plan.table}.{name}: {kept:,} rows that where names have one already, and the target's column is"
+                    " NOT NULL: the transfer fills what is NULL and overwrites nothing",
+                    f'narrow it: where = "{plan.where} and {name} is null"',
+                )
+
+
+async def _columns(situation: Situation) -> Columns:
+    tables = sorted({plan.table for plan in situation.plan.backfills})
+    if not tables:
+        return {}
+    return await read_columns(situation.options.target, situation.options.target_schema, tables)
+
+
+def _check_columns(plan: BackfillPlan, columns: Columns, schema: str) -> None:
+    if plan.table not in columns:
+        raise StepError(f"[[backfill]] {plan.table}: {schema} of the target has no such table", "correct the plan")
+    missing = [name for name in plan.set if name not in columns[plan.table]]
+    if missing:
+        there = ", ".join(columns[plan.table])
+        raise StepError(
+            f"[[backfill]] {plan.table}.{missing[0]}: the target's table has no such column",
+            f"it has {there}; correct the plan, or let the application add the column",
+        )
+
+
+def _values(plan: BackfillPlan, situation: Situation) -> dict[str, str]:
+    return {name: fill(text, situation.values) for name, text in plan.set.items()}

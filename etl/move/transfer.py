@@ -1,0 +1,68 @@
+"""Step 3, transfer: ``etl migrate`` into the application's own tables, verified, all or nothing.
+
+The application makes its tables by its own command first. Where the plan fills columns that may not be NULL there, the
+values are filled on the way, by the rule ``owner-backfilled``, which verification knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etl.errors import ExitStatus
+from etl.move.ownership import backfills_on_the_way
+from etl.move.placeholders import fill_command
+from etl.move.programs import run_program
+from etl.move.situation import Situation
+from etl.move.step_outcome import StepError
+from etl.options import Options
+from etl.report import Report
+
+ENDED_WELL = (ExitStatus.DONE, ExitStatus.REJECTED, ExitStatus.UNTRANSLATED)
+
+
+async def transfer(situation: Situation) -> Report:
+    """Move the rows; raises EtlError with the target's rows as before. The report says what was done."""
+    from etl.pipeline import migrate
+
+    await make_tables(situation)
+    options = await migration_options(situation)
+    report = await migrate(options, situation.progress)
+    if report.status not in ENDED_WELL:
+        raise TransferDifferenceError(report)
+    return report
+
+
+class TransferDifferenceError(StepError):
+    """Verification found a difference, and nothing was published; the report has it."""
+
+    status = ExitStatus.DIFFERENT
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(
+            f"{report.source}: the target would not hold what the source holds; nothing was published",
+            "the differences are in the report",
+        )
+        self.report = report
+
+
+async def make_tables(situation: Situation) -> None:
+    """Let the application make its own tables; raises StepError with what its command printed."""
+    command = situation.plan.target_schema
+    if command is None:
+        return
+    situation.progress.note(f"the application makes its tables: {' '.join(command)}")
+    arguments = fill_command(command, situation.values)
+    ended = await run_program(arguments, situation.plan.folder, situation.command_environment)
+    if ended.status != 0:
+        raise StepError(
+            f"the command that makes the target's tables {ended.why}: {' '.join(command)}",
+            "what it printed stands above; correct [preflight] target_schema, or the target",
+            lines=ended.output,
+        )
+
+
+async def migration_options(situation: Situation) -> Options:
+    """The options of the migration: the user's, with the plan's source, tables and owner."""
+    source = await situation.copy.ready(situation.values, situation.command_environment)
+    options = replace(situation.options, source=source)
+    return replace(options, backfills=await backfills_on_the_way(situation, source))
