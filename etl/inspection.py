@@ -98,12 +98,12 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
 async def meet_target(control: asyncpg.Connection, plan: Plan, options: Options) -> tuple[Plan, tuple[str, ...]]:
     """The plan with a way for every table, to create or to fill, and the tables to fill that hold rows already.
 
-    Those are not listed when --force is to empty them. Raises PlanError for what does not fit.
+    Those are not listed when --force or --empty is to empty them. Raises PlanError for what does not fit.
     """
     names = [*(table.name for table in plan.tables), *(view.name for view in plan.source_views)]
     found = await read_target_tables(control, plan.schema, names)
-    plan = match_target(plan, found, options)
-    return plan, () if options.force else tables_with_rows(plan, found)
+    plan = with_backfills(match_target(plan, found, options), options.backfills)
+    return plan, tables_with_rows(plan, found, options)
 
 
 async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock) -> Plan:

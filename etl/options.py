@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 
@@ -35,6 +36,7 @@ class Options:
     page_bytes: int = 2 << 20
     mode: str = "auto"  # auto | create | fill | replace
     force: bool = False  # empty the target tables that hold rows
+    empty: tuple[str, ...] = ()  # globs: of these alone, as force does of all
     keep: tuple[str, ...] = ()  # globs: target tables that are left as they are
     ignore_columns: tuple[str, ...] = ()  # table.column globs: source columns without a place in the target
     per_table: bool = False  # fill: a transaction a table
@@ -55,6 +57,10 @@ class Options:
     rejects: Path = Path("rejects")  # the folder of the reject files
     coercion_log: Path | None = None  # every coerced value, one JSON object a line
     backfills: tuple[Backfill, ...] = ()  # of `etl move`; no flag sets them
+
+    def may_empty(self, table: str) -> bool:
+        """Whether the rows of this table of the target may give way."""
+        return self.force or any(fnmatchcase(table, glob) for glob in self.empty)
 
     @property
     def orphan_rule(self) -> str:

@@ -141,7 +141,7 @@ async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
     if run.options.verify != "none":
         for table in fit_plan(plan, types)[0].tables:
             refuse_unknown_types(table)
-    async with run.connections.borrow() as connection, filling(connection, plan, force=run.options.force) as filled:
+    async with run.connections.borrow() as connection, filling(connection, plan, run.options.may_empty) as filled:
         only = run.on(connection)
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())

@@ -35,6 +35,8 @@ from etl.load.surroundings import (
 from etl.load.transaction import savepoint
 from etl.model import Plan, Statement, TablePlan
 
+MayEmpty = Callable[[str], bool]  # whether the rows of a table may give way
+
 LOCK_TIMEOUT = "30s"
 _TABLES = """
 select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
@@ -61,7 +63,7 @@ def refuse_occupied(names: Sequence[str]) -> None:
     if names:
         raise TargetOccupiedError(
             f"the target's own tables hold rows already: {some(names)}",
-            "--force empties them in the transaction that fills them, --keep NAME leaves one as it is; "
+            "--force empties them in the transaction that fills them, --empty NAME one of them, --keep NAME leaves it; "
             "or --mode replace, or another --target-schema, for tables of the run's own making",
         )
 
@@ -69,12 +71,14 @@ def refuse_occupied(names: Sequence[str]) -> None:
 class Fill:
     """The tables of a plan that are there, from the lock to the commit; a destination for COPY."""
 
-    def __init__(self, connection: asyncpg.Connection, transaction: Transaction, plan: Plan, *, force: bool) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, transaction: Transaction, plan: Plan, may_empty: MayEmpty
+    ) -> None:
         self.connection = connection
         self.transaction = transaction
         self.schema = plan.schema
         self._plan = plan
-        self._force = force
+        self._may_empty = may_empty
         self._tables: dict[str, OwnTable] = {}
         self._removed: list[Removable] = []
         self._in_place: list[ForeignKey] = []
@@ -85,12 +89,11 @@ class Fill:
     async def take_down(self) -> None:
         """Lock the tables, take away what stands in the way of their rows, and empty them.
 
-        Raises TargetOccupiedError where tables hold rows and nobody said --force.
+        Raises TargetOccupiedError where tables hold rows and nobody said that they may give way.
         """
         await self._lock()
-        occupied = [table for table in self._tables.values() if await self._has_rows(table)]
-        if not self._force:
-            refuse_occupied([table.name for table in occupied])
+        occupied = {name: table for name, table in self._tables.items() if await self._has_rows(table)}
+        refuse_occupied([table.name for name, table in occupied.items() if not self._may_empty(name)])
         oids = [table.oid for table in self._tables.values()]
         self._sequences = await read_sequences(self.connection, oids)
         keys = await read_foreign_keys(self.connection, oids)
@@ -101,7 +104,7 @@ class Fill:
         self._removed = [*indexes, *(removable_key(key) for key in keys if key.is_ours), *triggers]
         await remove(self.connection, list(reversed(self._removed)))
         await self.connection.execute("set constraints all deferred")
-        await self._empty(occupied)
+        await self._empty(list(occupied.values()))
 
     async def _lock(self) -> None:
         names = [table.name for table in self._plan.tables]
@@ -235,13 +238,13 @@ class Fill:
 
 
 @contextlib.asynccontextmanager
-async def filling(connection: asyncpg.Connection, plan: Plan, *, force: bool) -> AsyncIterator[Fill]:
+async def filling(connection: asyncpg.Connection, plan: Plan, may_empty: MayEmpty) -> AsyncIterator[Fill]:
     """The transaction of a fill: what is not committed when the block is left is rolled back."""
     transaction = connection.transaction()
     with named_errors("begin"):
         await transaction.start()
     try:
-        yield Fill(connection, transaction, plan, force=force)
+        yield Fill(connection, transaction, plan, may_empty)
     finally:
         if connection.is_in_transaction() and not connection.is_closed():
             try:

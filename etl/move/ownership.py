@@ -38,7 +38,9 @@ class Backfilled:
     def line(self) -> str:
         text = f"{self.table}: {self.rows:,} rows got their owner"
         if not self.named_before:
-            text = f"{self.table}: no row is without an owner"
+            text = (
+                f"{self.table}: no row is without an owner (any more: what may not be NULL was filled in the transfer)"
+            )
         if self.named_after:
             text += f"; where still names {self.named_after:,}"
         return text + (f"; {self.incomplete:,} rows are incomplete: an owner in part" if self.incomplete else "")

@@ -14,6 +14,7 @@ from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
 from etl.move.situation import Situation
 from etl.move.step_outcome import StepError
+from etl.move.target_tables import read_target
 from etl.options import Options
 from etl.report import Report
 
@@ -64,5 +65,13 @@ async def make_tables(situation: Situation) -> None:
 async def migration_options(situation: Situation) -> Options:
     """The options of the migration: the user's, with the plan's source, tables and owner."""
     source = await situation.copy.ready(situation.values, situation.command_environment)
-    options = replace(situation.options, source=source)
-    return replace(options, backfills=await backfills_on_the_way(situation, source))
+    given = situation.options
+    there = (await read_target(given.target, given.target_schema)).tables
+    kept = tuple(name for name in situation.plan.keep if name in there)
+    return replace(
+        given,
+        source=source,
+        keep=(*given.keep, *kept),
+        empty=(*given.empty, *situation.plan.replace),
+        backfills=await backfills_on_the_way(situation, source),
+    )

@@ -116,6 +116,7 @@ matching = together(
         help="Fill the tables that the target has and create the others; only one of the two; or replace them.",
     ),
     option("--force", is_flag=True, help="Empty target tables that hold rows, in the transaction that fills them."),
+    option("--empty", multiple=True, metavar="GLOB", help="Empty these alone, as --force does all; repeatable."),
     option("--keep", multiple=True, metavar="GLOB", help="Leave these tables of the target as they are; repeatable."),
     option(
         "--ignore-columns",

@@ -74,9 +74,9 @@ def find(name: str, among: Iterable[N]) -> N | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def tables_with_rows(plan: Plan, found: Sequence[TargetTable]) -> tuple[str, ...]:
-    """The tables to be filled that hold rows already, as ``schema.name``."""
-    filled = {table.name for table in plan.filled.tables}
+def tables_with_rows(plan: Plan, found: Sequence[TargetTable], options: Options) -> tuple[str, ...]:
+    """The tables to be filled that hold rows already which may not give way, as ``schema.name``."""
+    filled = {table.name for table in plan.filled.tables if not options.may_empty(table.name)}
     return tuple(f"table {plan.schema}.{one.name}" for one in found if one.name in filled and not one.is_empty)
 
 
@@ -130,7 +130,7 @@ class _Matching:
             foreign_keys=(),
             checks=(),
             way=Way.FILL,
-            why=_why_filled(there, self.options.force),
+            why=_why_filled(there, self.options.may_empty(there.name)),
         )
 
     def _column(self, table: TablePlan, column: ColumnPlan, there: TargetTable) -> ColumnPlan | None:
@@ -175,10 +175,12 @@ def _fit_column(column: ColumnPlan, target: TargetColumn, place: str, options: O
     )
 
 
-def _why_filled(there: TargetTable, force: bool) -> str:
+def _why_filled(there: TargetTable, may_empty: bool) -> str:
     why = "it is there, empty" if there.is_empty else "it is there with rows"
     if not there.is_empty:
-        why += ", which --force takes away" if force else ": --force takes them away, --keep leaves them"
+        why += (
+            ", which are taken away, as was asked for" if may_empty else ": --force takes them away, --keep leaves them"
+        )
     if not there.is_owned:
         why += "; the role does not own it: constraints are checked row by row, and its triggers fire"
     return why
