@@ -10,7 +10,7 @@ Invariant: the source is read, the target is asked for names, and nothing is wri
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ import asyncpg
 
 from etl.ahead import ahead
 from etl.clock import Clock
-from etl.errors import RefusedValueError
+from etl.errors import RefusedRowsError, RefusedValueError
 from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
@@ -31,7 +31,17 @@ from etl.load.address import parse_address
 from etl.load.publish import names_in_the_way
 from etl.load.session import open_session
 from etl.load.target_catalog import read_target_tables
-from etl.model import BINARY_JSON, Orphans, Plan, SourceForeignKey, SourcePage, TablePlan, TableSurvey
+from etl.model import (
+    BINARY_JSON,
+    Orphans,
+    Plan,
+    Refusal,
+    SourceForeignKey,
+    SourcePage,
+    StorageClass,
+    TablePlan,
+    TableSurvey,
+)
 from etl.options import Options
 from etl.progress import Progress
 from etl.survey_report import Inspection
@@ -56,6 +66,7 @@ from etl.transform.survey.problems import problems_of, remarks_of
 from etl.transform.survey.surveyor import Surveyor, head, merge_surveys
 
 PAGES_AHEAD = 2
+NAMED_ORPHANS = 20
 
 
 async def inspect(options: Options, progress: Progress, *, ask_target: bool = False) -> Inspection:
@@ -206,6 +217,39 @@ async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tupl
     with clock.phase("orphans"):
         found = [await read_orphans(snapshot.python, table.source, _source_keys(table, plan)) for table in plan.tables]
     return tuple(orphans for listed in found for orphans in listed)
+
+
+async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> None:
+    """Raise RefusedRowsError for rows whose foreign key has no parent, unless the user has said what becomes of them.
+
+    Runs beside the load: whoever waits for it hears of orphans long before their foreign key is built.
+    """
+    if options.orphan_rule != "stop" or options.on_error != "stop":
+        return
+    found: list[Orphans] = []
+    for table in plan.tables:
+        found += await read_orphans(snapshot.python, table.source, _source_keys(table, plan), NAMED_ORPHANS)
+    if found:
+        raise orphans_error(found)
+
+
+def orphans_error(found: Sequence[Orphans]) -> RefusedRowsError:
+    """The first rows of each foreign key, one by one."""
+    refusals = [
+        Refusal(
+            orphans.table,
+            key,
+            ", ".join(orphans.columns),
+            StorageClass.NULL,
+            value,
+            f"{value} has no parent in {orphans.parent}",
+            f"correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({orphans.table})' lists them), set"
+            " them aside with --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid",
+        )
+        for orphans in found
+        for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]
+    ]
+    return RefusedRowsError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
 
 
 def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:

@@ -24,7 +24,7 @@ from etl.comparison import compare
 from etl.constraints import Constraints
 from etl.errors import ExitStatus, RefusedValueError
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
+from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, refuse_orphans, with_tables
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_tables, ensure_loaded, execute, reset_sequences
 from etl.load.connect import guarded, named_errors
@@ -39,7 +39,7 @@ from etl.options import Options
 from etl.progress import Progress
 from etl.report import Report, status_of, with_account, with_differences
 from etl.run import Run
-from etl.tasks import beside, to_the_end
+from etl.tasks import beside, ended_by, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
@@ -117,7 +117,8 @@ async def create(run: Run, staging: Staging, report: Report) -> Report:
     plan = report.plan.created
     await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
     with run.clock.phase("load", plan.rows_estimate):
-        tables, loaded = await load_all(run, staging, plan.largest_first)
+        async with ended_by(refuse_orphans(run.snapshot, report.plan, run.options)):
+            tables, loaded = await load_all(run, staging, plan.largest_first)
         plan = with_tables(report.plan, tables)
         await ensure_loaded(run.connections, staging, plan, loaded)
     inner, _ = split_foreign_keys(plan)

@@ -37,6 +37,31 @@ async def beside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
         task.cancel()
 
 
+@contextlib.asynccontextmanager
+async def ended_by(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+    """Run ``work`` beside the block, and end the block at once with the failure of ``work``, should there be one."""
+    block = asyncio.current_task()
+    task = asyncio.ensure_future(work)
+
+    def end(ended: asyncio.Task[object]) -> None:
+        if block is not None and not ended.cancelled() and ended.exception() is not None:
+            block.cancel()
+
+    task.add_done_callback(end)
+    try:
+        yield
+        task.remove_done_callback(end)
+        await task
+    except asyncio.CancelledError:
+        if block is None or not task.done() or task.cancelled() or task.exception() is None:
+            raise
+        block.uncancel()
+        await task
+    finally:
+        task.remove_done_callback(end)
+        task.cancel()
+
+
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Await ``work`` even when cancelled meanwhile: a commit that has begun is better known than abandoned."""
     task = asyncio.ensure_future(work)

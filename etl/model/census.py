@@ -112,6 +112,7 @@ class Orphans:
     parent: str
     count: int
     first_key: str  # rendered
+    samples: tuple[tuple[str, str], ...] = ()  # key and value of the first rows, rendered
 
 
 @dataclass(frozen=True, slots=True)

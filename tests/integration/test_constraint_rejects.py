@@ -162,10 +162,30 @@ def test_text_that_no_index_can_hold_is_named_by_key(
 
 def test_orphans_stop_the_run_and_are_listed(make_source: MakeSource, etl: EtlCommand, database_dsn: str) -> None:
     """Row by row, with the value that leads nowhere."""
-    done = etl("migrate", make_source(FAMILY), database_dsn)
+    source = make_source(FAMILY + "insert into child values (14, 9); insert into grandchild values (105, 77, null);")
+    done = etl("migrate", source, database_dsn, "--progress", "json")
     assert done.status == 1
     assert done.errors == ["error: child.parent_id (id=11): 7 has no parent in parent"]
+    assert "  child.parent_id (id=14): 9 has no parent in parent\n" in done.err
+    assert "  grandchild.child_id (id=105): 77 has no parent in child\n" in done.err
     assert "--orphans" in done.hints[0]
+    assert '"build"' not in done.err, "known while the rows are loaded, not when the foreign key is built"
+
+
+def test_a_child_of_a_rejected_parent_stops_the_run_where_it_is_to(
+    make_source: MakeSource, rejecting: Rejecting
+) -> None:
+    """It has a parent in SQLite: the foreign key of the target is what finds it, and the row is named all the same."""
+    script = """
+    create table parent (id integer primary key, born date);
+    create table child (id integer primary key, parent_id integer references parent(id));
+    insert into parent values (1, '2024-01-01'), (2, 'never');
+    insert into child values (1, 1), (2, 2);
+    """
+    done = rejecting(make_source(script), "--orphans", "stop")
+    assert done.status == 1
+    assert done.errors == ["error: child.parent_id (id=2): 2 has no parent in parent"]
+    assert not rejecting.folder.exists()
 
 
 def test_a_rejected_parent_rejects_its_children_to_the_last(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from etl.tasks import to_the_end, together
+from etl.tasks import ended_by, to_the_end, together
 from etl.threads import in_thread
 
 
@@ -70,3 +70,53 @@ async def test_work_that_must_end_ends_although_its_caller_is_cancelled() -> Non
     await asyncio.sleep(0.01)
     task.cancel()
     assert await task == "published"
+
+
+async def test_a_failure_beside_a_block_ends_the_block_at_once() -> None:
+    """The load of hours ends when the check beside it has found what will stop it."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("found")
+
+    with pytest.raises(ValueError, match="found"):
+        async with ended_by(fail()):
+            await asyncio.sleep(60)
+
+
+async def test_work_beside_a_block_is_waited_for_and_its_failure_told() -> None:
+    """The block may be done first."""
+    done = False
+
+    async def work() -> None:
+        nonlocal done
+        await asyncio.sleep(0.02)
+        done = True
+        raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        async with ended_by(work()):
+            pass
+    assert done
+
+
+async def test_a_cancelled_block_cancels_the_work_beside_it() -> None:
+    """Ctrl-C leaves nothing running, and stays a cancellation."""
+    cancelled = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    async def block() -> None:
+        async with ended_by(work()):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(block())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(cancelled.wait(), 1)

@@ -48,7 +48,8 @@ def problems_of(
             lost.count,
             f"has no parent in {lost.parent}, so that the foreign key cannot be created",
             lost.first_key,
-            f"correct or delete these rows; `sqlite3 FILE 'pragma foreign_key_check({lost.table})'` lists them",
+            f"correct or delete these rows (`sqlite3 FILE 'pragma foreign_key_check({lost.table})'` lists them), or set"
+            " --orphans reject or --orphans not-valid",
         )
         for lost in orphans
         if (lost.table, lost.columns) in created
