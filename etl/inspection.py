@@ -10,7 +10,7 @@ Invariant: the source is read, the target is asked for names, and nothing is wri
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -18,11 +18,10 @@ import asyncpg
 
 from etl.ahead import ahead
 from etl.clock import Clock
-from etl.errors import RefusedRowsError, RefusedValueError
+from etl.errors import RefusedValueError
 from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
-from etl.extract.orphans import read_orphans
 from etl.extract.pages import read_pages
 from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
@@ -33,16 +32,13 @@ from etl.load.session import open_session
 from etl.load.target_catalog import read_target_tables
 from etl.model import (
     BINARY_JSON,
-    Orphans,
     Plan,
-    Refusal,
-    SourceForeignKey,
     SourcePage,
-    StorageClass,
     TablePlan,
     TableSurvey,
 )
 from etl.options import Options
+from etl.orphan_search import read_all_orphans
 from etl.progress import Progress
 from etl.survey_report import Inspection
 from etl.tasks import together
@@ -66,7 +62,6 @@ from etl.transform.survey.problems import problems_of, remarks_of
 from etl.transform.survey.surveyor import Surveyor, head, merge_surveys
 
 PAGES_AHEAD = 2
-NAMED_ORPHANS = 20
 
 
 async def inspect(options: Options, progress: Progress, *, ask_target: bool = False) -> Inspection:
@@ -208,62 +203,6 @@ async def survey_table(
                 break
     cut = cut or (surveyor.rows == options.sample and surveyor.rows < table.source.rows_estimate)
     return surveyor.result(time.perf_counter() - started, complete=not cut)
-
-
-async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tuple[Orphans, ...]:
-    """Of every foreign key that is planned."""
-    if not any(table.foreign_keys for table in plan.tables):
-        return ()
-    with clock.phase("orphans"):
-        found = [await read_orphans(snapshot.python, table.source, _source_keys(table, plan)) for table in plan.tables]
-    return tuple(orphans for listed in found for orphans in listed)
-
-
-async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> None:
-    """Raise RefusedRowsError for rows whose foreign key has no parent, unless the user has said what becomes of them.
-
-    Runs beside the load: whoever waits for it hears of orphans long before their foreign key is built.
-    """
-    if options.orphan_rule != "stop" or options.on_error != "stop":
-        return
-    found: list[Orphans] = []
-    for table in plan.tables:
-        found += await read_orphans(snapshot.python, table.source, _source_keys(table, plan), NAMED_ORPHANS)
-    if found:
-        raise orphans_error(found)
-
-
-def orphans_error(found: Sequence[Orphans]) -> RefusedRowsError:
-    """The first rows of each foreign key, one by one."""
-    refusals = [
-        Refusal(
-            orphans.table,
-            key,
-            ", ".join(orphans.columns),
-            StorageClass.NULL,
-            value,
-            f"{value} has no parent in {orphans.parent}",
-            f"correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({orphans.table})' lists them), set"
-            " them aside with --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid",
-        )
-        for orphans in found
-        for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]
-    ]
-    return RefusedRowsError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
-
-
-def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
-    """The planned foreign keys in the source's own names."""
-    tables = {other.name: other for other in plan.tables}
-    names = {table.name: {column.name: column.source.name for column in table.columns} for table in plan.tables}
-    return [
-        SourceForeignKey(
-            tuple(names[table.name][name] for name in key.columns),
-            tables[key.parent].source.name,
-            tuple(names[key.parent][name] for name in key.parent_columns),
-        )
-        for key in table.foreign_keys
-    ]
 
 
 def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) -> AsyncGenerator[SourcePage]:

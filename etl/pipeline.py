@@ -24,7 +24,7 @@ from etl.comparison import compare
 from etl.constraints import Constraints
 from etl.errors import ExitStatus, RefusedValueError
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, refuse_orphans, with_tables
+from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_tables, ensure_loaded, execute, reset_sequences
 from etl.load.connect import guarded, named_errors
@@ -36,6 +36,7 @@ from etl.load.session import open_session, staged
 from etl.loading import load_all
 from etl.model import Plan
 from etl.options import Options
+from etl.orphan_search import refuse_orphans
 from etl.progress import Progress
 from etl.report import Report, status_of, with_account, with_differences
 from etl.run import Run

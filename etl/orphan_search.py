@@ -1,0 +1,73 @@
+"""Rows of the source whose foreign keys lead nowhere, told before their foreign keys are built.
+
+Invariant: only foreign keys that are planned are asked for, in the source's own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etl.clock import Clock
+from etl.errors import RefusedRowsError
+from etl.extract.orphans import read_orphans
+from etl.extract.snapshot import Snapshot
+from etl.model import Orphans, Plan, Refusal, SourceForeignKey, StorageClass, TablePlan
+from etl.options import Options
+
+NAMED_ORPHANS = 20
+
+
+async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tuple[Orphans, ...]:
+    """Of every foreign key that is planned."""
+    if not any(table.foreign_keys for table in plan.tables):
+        return ()
+    with clock.phase("orphans"):
+        found = [await read_orphans(snapshot.python, table.source, _source_keys(table, plan)) for table in plan.tables]
+    return tuple(orphans for listed in found for orphans in listed)
+
+
+async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> None:
+    """Raise RefusedRowsError for rows whose foreign key has no parent, unless the user has said what becomes of them.
+
+    Runs beside the load: whoever waits for it hears of orphans long before their foreign key is built.
+    """
+    if options.orphan_rule != "stop" or options.on_error != "stop":
+        return
+    found: list[Orphans] = []
+    for table in plan.tables:
+        found += await read_orphans(snapshot.python, table.source, _source_keys(table, plan), NAMED_ORPHANS)
+    if found:
+        raise orphans_error(found)
+
+
+def orphans_error(found: Sequence[Orphans]) -> RefusedRowsError:
+    """The first rows of each foreign key, one by one."""
+    refusals = [
+        Refusal(
+            orphans.table,
+            key,
+            ", ".join(orphans.columns),
+            StorageClass.NULL,
+            value,
+            f"{value} has no parent in {orphans.parent}",
+            f"correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({orphans.table})' lists them), set"
+            " them aside with --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid",
+        )
+        for orphans in found
+        for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]
+    ]
+    return RefusedRowsError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
+
+
+def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
+    """The planned foreign keys in the source's own names."""
+    tables = {other.name: other for other in plan.tables}
+    names = {table.name: {column.name: column.source.name for column in table.columns} for table in plan.tables}
+    return [
+        SourceForeignKey(
+            tuple(names[table.name][name] for name in key.columns),
+            tables[key.parent].source.name,
+            tuple(names[key.parent][name] for name in key.parent_columns),
+        )
+        for key in table.foreign_keys
+    ]
