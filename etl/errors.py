@@ -74,25 +74,32 @@ class PlanError(EtlError):
     """Something of the source has no translation, and it is known before a row moves."""
 
 
-class RefusedValueError(EtlError):
-    """Values that the target type cannot hold: never loaded as something else."""
+class RefusedError(EtlError):
+    """Something of the source that the target cannot hold: never loaded as something else.
 
-    def __init__(self, refusals: Sequence[Refusal], problems: Sequence[Problem] = ()) -> None:
-        first = refusals[0]
-        super().__init__(f"{first.table}.{first.column} ({first.key}): {first.reason}", first.hint)
-        self.refusals = tuple(refusals)
-        self.problems = tuple(problems)  # of the whole source, where it was read to its end
+    ``refusals`` are the first ones, ``count`` is how many there are; ``problems`` are those of the whole source, once
+    it was read to its end.
+    """
 
-
-class RefusedRowsError(EtlError):
-    """Rows that the server, or a constraint of the target, does not take although every value of them is allowed."""
-
-    def __init__(self, refusals: Sequence[Refusal], count: int) -> None:
+    def __init__(self, refusals: Sequence[Refusal], count: int | None = None) -> None:
         first = refusals[0]
         column = f".{first.column}" if first.column else ""
         super().__init__(f"{first.table}{column} ({first.key}): {first.reason}", first.hint)
-        self.refusals = tuple(refusals)  # the first ones
-        self.count = count  # of all
+        self.refusals = tuple(refusals)
+        self.count = len(refusals) if count is None else count
+        self.problems: tuple[Problem, ...] = ()
+
+
+class RefusedValueError(RefusedError):
+    """Values that the target type cannot hold."""
+
+
+class RefusedRowsError(RefusedError):
+    """Rows that the server, or a constraint of the target, does not take although every value of them is allowed."""
+
+
+class OrphansError(RefusedRowsError):
+    """Rows of the source whose foreign key has no parent."""
 
 
 class DifferenceError(EtlError):

@@ -18,7 +18,7 @@ import asyncpg
 
 from etl.ahead import ahead
 from etl.clock import Clock
-from etl.errors import RefusedValueError
+from etl.errors import RefusedError, RefusedValueError
 from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
@@ -141,17 +141,15 @@ async def decide_again(
     return decided
 
 
-async def finish_survey(
-    snapshot: Snapshot, plan: Plan, options: Options, clock: Clock, refused: RefusedValueError
-) -> RefusedValueError:
-    """The refusal with every other problem of the source, so that one failed run lists them all."""
+async def finish_survey(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock, refused: RefusedError) -> None:
+    """Add every other problem of the source to the refusal, so that one failed run lists them all."""
     clock.progress.note(f"refused: {refused.message}")
     clock.progress.note(
         "the target is as before; every table is now read to its end for all such values (Ctrl-C is safe)"
     )
     plan, surveys = await survey_all(snapshot, plan, options, clock)
     orphans = await read_all_orphans(snapshot, plan, clock)
-    return RefusedValueError(refused.refusals, problems_of(plan.tables, surveys, orphans))
+    refused.problems = problems_of(plan.tables, surveys, orphans)
 
 
 async def survey_all(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etl.clock import Clock
-from etl.errors import RefusedRowsError
+from etl.errors import OrphansError
 from etl.extract.orphans import read_orphans
 from etl.extract.snapshot import Snapshot
 from etl.model import Orphans, Plan, Refusal, SourceForeignKey, StorageClass, TablePlan
@@ -27,7 +27,7 @@ async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tupl
 
 
 async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> None:
-    """Raise RefusedRowsError for rows whose foreign key has no parent, unless the user has said what becomes of them.
+    """Raise OrphansError for rows whose foreign key has no parent, unless the user has said what becomes of them.
 
     Runs beside the load: whoever waits for it hears of orphans long before their foreign key is built.
     """
@@ -40,7 +40,7 @@ async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> No
         raise orphans_error(found)
 
 
-def orphans_error(found: Sequence[Orphans]) -> RefusedRowsError:
+def orphans_error(found: Sequence[Orphans]) -> OrphansError:
     """The first rows of each foreign key, one by one."""
     refusals = [
         Refusal(
@@ -56,7 +56,7 @@ def orphans_error(found: Sequence[Orphans]) -> RefusedRowsError:
         for orphans in found
         for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]
     ]
-    return RefusedRowsError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
+    return OrphansError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
 
 
 def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:

@@ -22,7 +22,7 @@ from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.comparison import compare
 from etl.constraints import Constraints
-from etl.errors import ExitStatus, RefusedValueError
+from etl.errors import ExitStatus, OrphansError, RefusedValueError
 from etl.extract.snapshot import open_snapshot
 from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.load.address import TargetAddress, parse_address
@@ -76,8 +76,9 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 finally:
                     run.discard_files()
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
-        except RefusedValueError as refused:
-            raise await finish_survey(snapshot, plan, options, clock, refused) from refused
+        except (RefusedValueError, OrphansError) as refused:
+            await finish_survey(snapshot, plan, options, clock, refused)
+            raise
 
 
 def dry_report(options: Options, address: TargetAddress, plan: Plan) -> Report:

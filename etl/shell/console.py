@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedRowsError, RefusedValueError
+from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError
 from etl.model import Refusal
 from etl.options import Options
 from etl.progress import Progress
@@ -92,11 +92,8 @@ def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
         return int(ExitStatus.INTERRUPTED)
     if isinstance(found, EtlError):
         say(redact(f"error: {_one_line(found.message)}", dsns))
-        if isinstance(found, RefusedValueError):
-            for line in _problem_lines(found) or listed([_refusal_line(refusal) for refusal in found.refusals[1:]]):
-                say(redact(f"  {line}", dsns))
-        if isinstance(found, RefusedRowsError):
-            for line in listed_rows(found):
+        if isinstance(found, RefusedError):
+            for line in _refused_lines(found):
                 say(redact(f"  {line}", dsns))
         if found.hint:
             say(redact(f"hint: {_one_line(found.hint)}", dsns))
@@ -121,7 +118,17 @@ def write_out(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains while it exits
 
 
-def _problem_lines(error: RefusedValueError) -> list[str]:
+def _refused_lines(error: RefusedError) -> list[str]:
+    """What else was refused: of rows the first ones, of values all that the survey of the whole source has found."""
+    others = [_refusal_line(refusal) for refusal in error.refusals[1:]]
+    if isinstance(error, RefusedRowsError):
+        rest = error.count - len(error.refusals)
+        others += [f"… and {count(rest)} more"] if rest else []
+        return [*others, *_problem_lines(error)]
+    return _problem_lines(error) or listed(others)
+
+
+def _problem_lines(error: RefusedError) -> list[str]:
     """Everything that the survey of the whole source found to stop the run; a line each, and one for its remedy."""
     lines = []
     for problem in error.problems:
@@ -130,13 +137,6 @@ def _problem_lines(error: RefusedValueError) -> list[str]:
         lines.append(f"{problem.table}.{problem.column}: {times}{first}: {_one_line(problem.reason)}")
         lines.append(f"  solved by: {_one_line(problem.hint)}")
     return lines
-
-
-def listed_rows(error: RefusedRowsError) -> list[str]:
-    """The rows after the first, as far as the error names them, and how many there are besides."""
-    rest = error.count - len(error.refusals)
-    lines = [_refusal_line(refusal) for refusal in error.refusals[1:]]
-    return [*lines, f"… and {count(rest)} rows more"] if rest else lines
 
 
 def _refusal_line(refusal: Refusal) -> str:
