@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.fix_command", "tests.fix_server", "tests.fix_source"]
+pytest_plugins = ["tests.fix_command", "tests.fix_move", "tests.fix_server", "tests.fix_source"]
 
 settings.register_profile("etl", deadline=None)  # a loaded machine is no failure
 settings.load_profile("etl")

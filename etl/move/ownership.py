@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from etl.enquiry import open_source, open_target, quoted
+from etl.errors import TargetError
 from etl.move.move_plan import BackfillPlan
 from etl.move.placeholders import fill
 from etl.move.situation import Situation
@@ -54,15 +55,30 @@ async def backfill(situation: Situation) -> StepOutcome:
     columns = await _columns(situation)
     for plan in plans:
         _check_columns(plan, columns, situation.options.target_schema)
-    async with open_target(situation.options.target) as connection, connection.transaction():
-        await connection.execute(f"set local search_path = {quoted(situation.options.target_schema)}, pg_catalog")
-        done = [await _update(connection, plan, columns[plan.table], _values(plan, situation)) for plan in plans]
+    done = await _update_all(situation, columns)
     data = {
         entry.table: {"rows": entry.rows, "named_before": entry.named_before, "incomplete": entry.incomplete}
         for entry in done
     }
     changed = tuple(f"{entry.rows:,} rows of {entry.table} got their owner" for entry in done if entry.rows)
     return StepOutcome("backfill", DONE, tuple(entry.line for entry in done), data, changed)
+
+
+async def _update_all(situation: Situation, columns: Columns) -> list[Backfilled]:
+    """All of them in one transaction; raises StepError for what the server says."""
+    options, done = situation.options, []
+    try:
+        async with open_target(options.target) as connection, connection.transaction():
+            await connection.execute(f"set local search_path = {quoted(options.target_schema)}, pg_catalog")
+            for plan in situation.plan.backfills:
+                done.append(  # noqa: PERF401 - what is done tells below which one failed
+                    await _update(connection, plan, columns[plan.table], _values(plan, situation))
+                )
+    except TargetError as error:
+        named = [plan.table for plan in situation.plan.backfills[len(done) :]][:1]
+        hint = error.hint or "no row has been changed: correct the plan or the target, and --resume"
+        raise StepError(f"[[backfill]] {''.join(named) or 'commit'}: {error.message}", hint) from error
+    return done
 
 
 async def _update(

@@ -22,6 +22,7 @@ from etl.move.source_copy import read_schema
 from etl.move.state_folder import is_writable
 from etl.move.step_outcome import DONE, StepError, StepOutcome
 from etl.move.target_tables import TargetTables, read_target
+from etl.move.transfer import matches_any
 from etl.threads import in_thread
 
 GROWTH = 2  # the tables, and their indexes, against the bytes of the SQLite file
@@ -153,13 +154,13 @@ def _tables(target: TargetTables, are_made: bool) -> Finding:
 
 
 def _rows(target: TargetTables, situation: Situation) -> Finding:
-    spared = {*situation.plan.keep, *situation.plan.replace}
-    filled = [name for name in target.filled if name not in spared]
+    spared = (*situation.plan.keep, *situation.plan.replace, *situation.options.keep)
+    filled = [name for name in target.filled if not matches_any(name, spared) and not situation.options.may_empty(name)]
     shown = ", ".join(filled[:8]) + (f" and {len(filled) - 8} more" if len(filled) > 8 else "")
     if not filled:
-        return Finding(True, f"target schema {target.schema}: holds no rows that would be in the way")
-    if situation.force:
-        return Finding(True, f"target schema {target.schema}: the rows of {shown} will be replaced (--force)")
+        given_way = [name for name in target.filled if situation.options.may_empty(name)]
+        replaced = f"; the rows of {', '.join(given_way)} will be replaced" if given_way else ""
+        return Finding(True, f"target schema {target.schema}: holds no rows that would be in the way{replaced}")
     hint = "empty them, name the application's own in [tables] keep, or --force to replace their rows"
     return Finding(False, f"target schema {target.schema}: {shown} hold rows", hint)
 

@@ -72,10 +72,10 @@ class StateFolder:
         self._content["steps"][step] = list(lines)
         self._write()
 
-    def note_undone(self, step: str) -> None:
-        """The step begins anew: until it is done, it is not done."""
-        if self._content["steps"].pop(step, None) is not None:
-            self._write()
+    def note_begun(self, step: str) -> None:
+        """Until the step is done, it is not done, whatever an earlier move has written down."""
+        self._content["steps"].pop(step, None)
+        self._write()
 
     def make(self) -> Path:
         """The folder, made when it is not there; raises StepError."""

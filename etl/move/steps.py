@@ -148,7 +148,7 @@ class Course:
         situation.progress.note(f"step {STEPS.index(name) + 1} of {len(STEPS)}: {name}")
         started = time.monotonic()
         if name in CHANGING:
-            situation.state.note_undone(name)
+            situation.state.note_begun(name)
         try:
             outcome = await self._work(name)(situation)
         except asyncio.CancelledError:

@@ -6,8 +6,12 @@ values are filled on the way, by the rule ``owner-backfilled``, which verificati
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 
+from etl.enquiry import open_source
 from etl.errors import ExitStatus
 from etl.move.ownership import backfills_on_the_way
 from etl.move.placeholders import fill_command
@@ -17,6 +21,7 @@ from etl.move.step_outcome import StepError
 from etl.move.target_tables import read_target
 from etl.options import Options
 from etl.report import Report
+from etl.threads import in_thread
 
 ENDED_WELL = (ExitStatus.DONE, ExitStatus.REJECTED, ExitStatus.UNTRANSLATED)
 
@@ -67,7 +72,8 @@ async def migration_options(situation: Situation) -> Options:
     source = await situation.copy.ready(situation.values, situation.command_environment)
     given = situation.options
     there = (await read_target(given.target, given.target_schema)).tables
-    kept = tuple(name for name in situation.plan.keep if name in there)
+    moved = await in_thread(list_tables, source, given)
+    kept = tuple(name for name in there if name in moved and matches_any(name, situation.plan.keep))
     return replace(
         given,
         source=source,
@@ -75,3 +81,15 @@ async def migration_options(situation: Situation) -> Options:
         empty=(*given.empty, *situation.plan.replace),
         backfills=await backfills_on_the_way(situation, source),
     )
+
+
+def list_tables(source: Path, options: Options) -> frozenset[str]:
+    """The tables of the source that --tables and --exclude leave; --keep of another name would be refused."""
+    with open_source(source) as connection:
+        names = [row[0] for row in connection.execute("select name from sqlite_schema where type = 'table'")]
+    wanted = options.tables or ("*",)
+    return frozenset(name for name in names if matches_any(name, wanted) and not matches_any(name, options.exclude))
+
+
+def matches_any(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
