@@ -18,6 +18,7 @@ from etl.load.connect import guarded
 from etl.load.session import open_session
 from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
+from etl.plan_record import flags_of, read_record
 from etl.progress import Progress
 from etl.report import Report
 from etl.run import Run
@@ -31,12 +32,16 @@ async def verify(options: Options, progress: Progress) -> Report:
     """Compare source and target as they are now; nothing is written anywhere."""
     address = parse_address(options.target)
     clock = Clock(progress)
+    record = None if options.plan is None else read_record(options.plan)
+    options = options if record is None else record.options(options)
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = replace(await make_plan(snapshot, options), views=())
+        plan = plan if record is None else record.apply(plan)
         async with open_session(address, options.jobs) as session:
             found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
             plan, absent = fit_plan(plan, found)
-            report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE)
+            absent = absent if record is None else (*absent, *record.type_differences(plan))
+            report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
             report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
             return replace(report, phases=clock.seconds, server_version=session.server_version)
 

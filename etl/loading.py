@@ -8,7 +8,8 @@ bounded queue, the only one: each stage runs while the next one works.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -24,19 +25,22 @@ from etl.load.copy import Destination, copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
-from etl.model import LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
+from etl.model import Coercion, LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
 from etl.rejections import refused_error, set_aside
 from etl.run import Run
 from etl.tasks import together
 from etl.threads import in_thread
 from etl.transform.rows.columns import SAMPLE_COUNT, coerce_page
+from etl.transform.rows.extremes import Extremes
 from etl.transform.rows.rejection import coerce_or_reject
 from etl.transform.rows.tally import Tally
 from etl.transform.schema import ddl
 from etl.transform.schema.decide import DoubtfulTypeError, is_doubted
 from etl.transform.schema.generation import with_plain_columns
 from etl.transform.schema.server_checks import is_refusal, left_to_server
+from etl.transform.survey.problems import load_warnings
 
+LOGGER = logging.getLogger(__name__)
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
 
@@ -130,7 +134,7 @@ async def copy_rows(
 
     async for attempt in retrying():
         with attempt:
-            tally = Tally()
+            tally, extremes = Tally(), Extremes(table.columns)
             if run.coercion_log is not None:
                 run.coercion_log.begin_table(table.source.name)
             if careful is not None:
@@ -143,11 +147,13 @@ async def copy_rows(
                     tally,
                     reject=rejects is not None,
                     log=run.coercion_log,
+                    extremes=extremes,
                     keep_pages=careful is not None,
                 )
                 work = copy_table(connection, destination, table, slices, on_slice, rejects, careful)
                 loaded = await guarded(connection, work)
-            return replace(loaded, coercions=tally.coercions())
+            loaded = replace(loaded, coercions=tally.coercions(), spans=extremes.spans())
+            return replace(loaded, warnings=load_warnings(table, loaded))
     raise TargetLostError(f"{table.name}: the server went away too often")  # not reached: the last error is raised
 
 
@@ -158,10 +164,11 @@ def slices_of(
     *,
     reject: bool = False,
     log: CoercionLog | None = None,
+    extremes: Extremes | None = None,
     keep_pages: bool = False,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
-    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log)
+    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log, extremes=extremes)
     return ahead(encode(ahead(coerced, PAGES_AHEAD), table, keep_pages), SLICES_AHEAD)
 
 
@@ -172,8 +179,10 @@ async def coerce(
     *,
     reject: bool = False,
     log: CoercionLog | None = None,
+    extremes: Extremes | None = None,
 ) -> AsyncGenerator[TargetPage]:
-    samples = SAMPLE_COUNT if log is None else None
+    tells_all = log is not None or LOGGER.isEnabledFor(logging.DEBUG)
+    samples = None if tells_all else SAMPLE_COUNT
     ordinal = 0
     async with aclosing(pages):
         async for page in pages:
@@ -186,8 +195,19 @@ async def coerce(
                 raise DoubtfulTypeError(table.name)
             if log is not None:
                 log.write(table.source.name, coerced.coercions)
+            if tells_all:
+                tell(table.source.name, coerced.coercions)
+            if extremes is not None:
+                extremes.add(coerced)
             tally.add(coerced.coercions)
             yield coerced
+
+
+def tell(table: str, coercions: Iterable[Coercion]) -> None:
+    """Every coerced value of a page, for ``--log-level debug``."""
+    for coercion in coercions:
+        for key, before, after in coercion.samples:
+            LOGGER.debug("%s.%s (%s): %s: %s → %s", table, coercion.column, key, coercion.rule, before, after)
 
 
 async def encode(

@@ -56,6 +56,7 @@ class Options:
     orphans: str | None = None  # stop | not-valid | reject; None follows on_error
     rejects: Path = Path("rejects")  # the folder of the reject files
     coercion_log: Path | None = None  # every coerced value, one JSON object a line
+    plan: Path | None = None  # verify: the report whose plan is repeated
     backfills: tuple[Backfill, ...] = ()  # of `etl move`; no flag sets them
 
     def may_empty(self, table: str) -> bool:

@@ -37,6 +37,7 @@ from etl.loading import load_all
 from etl.model import Plan
 from etl.options import Options
 from etl.orphan_search import refuse_orphans
+from etl.plan_record import flags_of
 from etl.progress import Progress
 from etl.report import Report, status_of, with_account, with_differences
 from etl.run import Run
@@ -69,7 +70,9 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 if options.dry_run:
                     return dry_report(options, address, plan)
                 refuse_occupied(occupied)
-                report = Report("migrate", str(options.source), str(address), plan, ExitStatus.DONE)
+                report = Report(
+                    "migrate", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options)
+                )
                 run = Run(snapshot, session, options, clock, rejects, coercion_log)
                 try:
                     report = await create_and_fill(run, report)

@@ -5,7 +5,6 @@ Invariant: the JSON report is written whole or not at all, and holds no password
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import EtlError, ExitStatus
-from etl.model import Coercion, Difference, LoadedTable, Plan, TablePlan, Verdict, VerifiedTable
+from etl.model import Coercion, Difference, LoadedTable, Plan, Span, TablePlan, Verdict, VerifiedTable
+from etl.plan_record import record_of
 from etl.redaction import mask_dsn
 
 FORMAT = 1
@@ -46,6 +46,7 @@ class Report:
     phases: Mapping[str, float] = field(default_factory=dict)  # name → seconds, wall
     server_version: str = ""
     notes: tuple[str, ...] = ()
+    flags: Mapping[str, Any] = field(default_factory=dict)  # those that shaped the plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,11 @@ class TableOutcome:
         known = {(coercion.column, coercion.rule) for coercion in loaded}
         verified = self.verified.coercions if self.verified is not None else ()
         return (*loaded, *(coercion for coercion in verified if (coercion.column, coercion.rule) not in known))
+
+    @property
+    def spans(self) -> Mapping[str, Span]:
+        """Smallest and largest of the dates and times that were coerced, by source column."""
+        return self.loaded.spans if self.loaded is not None else {}
 
     @property
     def verdict(self) -> Verdict:
@@ -166,8 +172,9 @@ def document(report: Report) -> dict[str, Any]:
         "sequences": [asdict(sequence) for sequence in report.sequences],
         "phases": {name: round(seconds, 6) for name, seconds in report.phases.items()},
         "differences": [_difference_document(difference) for difference in _all_differences(report)],
-        "plan": _plan_document(report.plan),
+        "plan": record_of(report.plan, report.flags),
         "notes": list(report.notes),
+        "warnings": [warning for table in report.loaded for warning in table.warnings],
     }
 
 
@@ -214,6 +221,8 @@ def _table_document(outcome: TableOutcome) -> dict[str, Any]:
         "loaded_rows": _loaded_rows(outcome),
         "rejected_rows": outcome.rejected_rows,
         "coerced": coerced,
+        "coercions": [_coercion_document(coercion) for coercion in outcome.coercions],
+        "spans": {name: [span.low, span.high] for name, span in outcome.spans.items()},
         "bytes": outcome.bytes,
         "seconds": round(outcome.seconds, 6),
         "source_checksum": verified.source_checksum if verified is not None else None,
@@ -221,6 +230,11 @@ def _table_document(outcome: TableOutcome) -> dict[str, Any]:
         "verdict": outcome.verdict.value,
         "difference_counts": dict(verified.difference_counts) if verified is not None else {},
     }
+
+
+def _coercion_document(coercion: Coercion) -> dict[str, Any]:
+    samples = [{"key": key, "before": before, "after": after} for key, before, after in coercion.samples]
+    return {"column": coercion.column, "rule": coercion.rule, "count": coercion.count, "samples": samples}
 
 
 def _loaded_rows(outcome: TableOutcome) -> int | None:
@@ -236,19 +250,3 @@ def _all_differences(report: Report) -> tuple[Difference, ...]:
 
 def _difference_document(difference: Difference) -> dict[str, Any]:
     return {**asdict(difference), "storage": str(difference.storage) if difference.storage is not None else None}
-
-
-def _plan_document(plan: Plan) -> dict[str, Any]:
-    """What `etl verify` needs to repeat the verification later: names, types and the zone, and a hash of them."""
-    content = {
-        "schema": plan.schema,
-        "timezone": plan.timezone,
-        "tables": {
-            table.source.name: {column.source.name: str(column.type) for column in table.columns}
-            for table in plan.tables
-        },
-    }
-    import orjson
-
-    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return {**content, "hash": digest}

@@ -11,7 +11,6 @@ from etl.model.census import (
     Problem,
     RefusedValues,
     Remark,
-    Span,
     Spelling,
     TableSurvey,
 )
@@ -50,6 +49,7 @@ from etl.model.outcome import (
     Refusal,
     RefusedRow,
     RejectedRow,
+    Span,
     Verdict,
     VerifiedTable,
 )

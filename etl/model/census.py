@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from etl.model.origin import StorageClass
-from etl.model.outcome import Coercion, Refusal
+from etl.model.outcome import Coercion, Refusal, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,6 @@ class Spelling:
     form: str
     count: int
     sample: str
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The smallest and the largest of something, rendered."""
-
-    low: str
-    high: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,14 @@ class Coercion:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The smallest and the largest of something, rendered."""
+
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A value that the target type cannot hold."""
 
@@ -82,6 +90,8 @@ class LoadedTable:
     seconds: float
     coercions: tuple[Coercion, ...] = ()
     rejected_rows: int = 0
+    spans: Mapping[str, Span] = field(default_factory=dict)  # of coerced dates and times, by source column
+    warnings: tuple[str, ...] = ()  # what may be wrong although every value was taken
 
 
 @dataclass(frozen=True, slots=True)

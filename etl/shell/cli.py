@@ -90,6 +90,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @click.argument("target", required=False)
 @selection
 @values
+@option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
 @password
 @telling
 @click.pass_context

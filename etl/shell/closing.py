@@ -25,6 +25,8 @@ def render(report: Report, width: int = 80) -> str:
     parts = [
         _table(report, width),
         _coerced(report),
+        _spans(report),
+        _warnings(report),
         _untranslated(report),
         _object_differences(report),
         *(_row_differences(outcome) for outcome in outcomes(report)),
@@ -134,17 +136,37 @@ def _coerced(report: Report) -> str:
     rows = [(f"{table}.{coercion.column}", coercion.rule, count(coercion.count)) for table, coercion in found]
     widths = [max(len(row[place]) for row in rows) for place in range(3)]
     lines = [
-        f"  {name.ljust(widths[0])}  {rule.ljust(widths[1])}  {number.rjust(widths[2])}{_sample(coercion)}"
+        line
         for (name, rule, number), (_, coercion) in zip(rows, found, strict=True)
+        for line in _samples(f"  {name.ljust(widths[0])}  {rule.ljust(widths[1])}  {number.rjust(widths[2])}", coercion)
     ]
     return "\n".join(["coerced by rule (docs/coercion.md):", *lines])
 
 
-def _sample(coercion: Coercion) -> str:
-    if not coercion.samples:
-        return ""
-    key, before, after = coercion.samples[0]
-    return f"  {key}: {_cut(before, _LONGEST_VALUE)} → {_cut(after, _LONGEST_VALUE)}"
+def _samples(heading: str, coercion: Coercion) -> list[str]:
+    """The heading with the first sample behind it, the others below that one."""
+    told = [
+        f"{key}: {_cut(before, _LONGEST_VALUE)} → {_cut(after, _LONGEST_VALUE)}"
+        for key, before, after in coercion.samples
+    ]
+    return [
+        f"{heading}  {sample}" if not place else f"{' ' * len(heading)}  {sample}"
+        for place, sample in enumerate(told or [""])
+    ]
+
+
+def _spans(report: Report) -> str:
+    """What no comparison can prove is that a number counts seconds: the dates that came out tell a person."""
+    lines = [
+        f"  {outcome.name}.{column}  {span.low} to {span.high}"
+        for outcome in outcomes(report)
+        for column, span in outcome.spans.items()
+    ]
+    return "\n".join(["coerced dates and times lie between:", *lines]) if lines else ""
+
+
+def _warnings(report: Report) -> str:
+    return "\n".join(f"warning: {warning}" for table in report.loaded for warning in table.warnings)
 
 
 def _untranslated(report: Report) -> str:

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from etl.model import ColumnCensus, ColumnPlan, PgType, SourceValues, Span, StorageClass
 from etl.transform.rows.buffers import as_binary, as_string, cell_offsets, fixed_values
 from etl.transform.rows.columns import parts_of
+from etl.transform.rows.extremes import TEMPORAL
 from etl.transform.rows.rendering import render_source
 from etl.transform.rows.text_vectors import unreadable
 from etl.transform.survey.guesses import guess_type, is_uuid
 from etl.transform.survey.magnitudes import Epochs, Magnitudes
 from etl.transform.survey.spellings import OFFSET, Spellings, add_dates, add_uuids, looks_like_dates
 
-TEMPORAL = frozenset({"date", "time", "timestamp", "timestamptz", "timetz"})
 DATED = frozenset({"date", "timestamp", "timestamptz"})  # may be counted from an epoch
 MOST_SAMPLES = 256  # texts from which a type is guessed
 SAMPLES_A_PAGE = 16

@@ -5,23 +5,26 @@ Invariant: a table without a problem here loads, and one with a problem does not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from etl.model import (
     Affinity,
     ColumnPlan,
     ColumnSurvey,
+    LoadedTable,
     Orphans,
     Problem,
     Remark,
+    Span,
     StorageClass,
     TablePlan,
     TableSurvey,
 )
-from etl.transform.rows.epochs import likely_epoch
+from etl.transform.rows.epochs import WINDOWS, likely_epoch
+from etl.transform.rows.extremes import is_early
 
 LARGEST_INDEX_ENTRY = 2_700  # bytes; PostgreSQL refuses more after compression (BTMaxItemSize: a third of a page)
-FIRST_LIKELY_YEAR = "1995"  # numbers of an earlier year are often seconds since 2001 (Core Data)
+CAST_NOTE = "as --cast says"
 TEXTS = frozenset({"text", "varchar", "char"})
 TIME_WORDS = ("date", "time", "_at", "stamp", "created", "updated", "modified", "when")
 
@@ -101,28 +104,42 @@ def _risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterat
             f"{LARGEST_INDEX_ENTRY:,} after compression",
             "drop the index, or make it one of a hash of the column",
         )
-    how = column.reading.how or ""
-    first_year = survey.converted.low[:4] if survey.converted else ""
-    if (
-        how in census.epochs
-        and first_year.isdigit()
-        and first_year < FIRST_LIKELY_YEAR
-        and "epoch-zero" not in {coercion.rule for coercion in survey.coercions}
-    ):
-        yield (
-            f"read as {how}, the values begin in {first_year}",
-            f"if they count from 2001: --cast {table.source.name}.{column.source.name}={column.type}:epoch-2001",
-        )
+    rules = {coercion.rule for coercion in survey.coercions}
+    if (column.reading.how or "") in census.epochs and (text := early_epoch(table, column, survey.converted, rules)):
+        yield text
     unique = column.name in table.primary_key or any(index.unique for index in table.indexes if indexed)
     if unique and survey.coercions:
-        rules = ", ".join(coercion.rule for coercion in survey.coercions)
-        yield f"a key whose values are coerced ({rules}): two of them may become the same", ""
+        named = ", ".join(coercion.rule for coercion in survey.coercions)
+        yield f"a key whose values are coerced ({named}): two of them may become the same", ""
+
+
+def early_epoch(
+    table: TablePlan, column: ColumnPlan, span: Span | None, rules: Collection[str]
+) -> tuple[str, str] | None:
+    """What makes the unit of a column of numbers doubtful, and the cast that would mend it."""
+    if not is_early(span) or span is None or "epoch-zero" in rules:
+        return None
+    return (
+        f"read as {column.reading.how}, the values begin in {span.low[:4]}",
+        f"if they count from 2001: --cast {table.source.name}.{column.source.name}={column.type}:epoch-2001",
+    )
+
+
+def load_warnings(table: TablePlan, loaded: LoadedTable) -> tuple[str, ...]:
+    """What a load has seen that may be wrong: numbers that were taken for dates, and begin too early for it."""
+    return tuple(
+        f"{table.source.name}.{column.source.name}: {': '.join(text)}"
+        for column in table.columns
+        if (column.reading.how or "") in {reading for *_, reading in WINDOWS} and column.note != CAST_NOTE
+        for rules in [{coercion.rule for coercion in loaded.coercions if coercion.column == column.source.name}]
+        if (text := early_epoch(table, column, loaded.spans.get(column.source.name), rules))
+    )
 
 
 def _advice(column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
     """Casts that fit what was seen; nobody decides them but the user."""
     census = survey.census
-    if column.decided and column.note == "as --cast says":
+    if column.decided and column.note == CAST_NOTE:
         return
     if census.looks_like and column.type.name in TEXTS:
         yield f"the first texts all look like {census.looks_like}", census.looks_like

@@ -9,24 +9,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.model import (
     ColumnPlan,
     ColumnSurvey,
-    PgType,
     PlainColumn,
     RefusedValues,
     SourcePage,
     SourceValues,
-    Span,
     SplitColumn,
     TablePlan,
     TableSurvey,
 )
-from etl.transform.rows.rendering import render_target
+from etl.transform.rows.extremes import TEMPORAL, extremes, rendered, wider
 from etl.transform.rows.tally import Tally
-from etl.transform.survey.facts import TEMPORAL, ColumnFacts
+from etl.transform.survey.facts import ColumnFacts
 from etl.transform.survey.trial import MOST_REASONS, Trial, try_column
 
 INTEGERS = frozenset({"smallint", "integer", "bigint"})
@@ -89,8 +86,7 @@ class _Column:
             return
         if pa.types.is_string(trial.array.type):  # a type that travels as text
             return
-        low, high = _extremes(trial.array)
-        self._span = (low, high) if self._span is None else (min(self._span[0], low), max(self._span[1], high))
+        self._span = wider(self._span, extremes(trial.array))
 
     def result(self) -> ColumnSurvey:
         temporal = self._plan.type.name in TEMPORAL
@@ -99,22 +95,9 @@ class _Column:
             census=self._facts.census(),
             coercions=self._tally.coercions(),
             refused=tuple(self._refused.values()),
-            converted=_rendered(self._span, self._plan.type) if temporal else None,
+            converted=rendered(self._span, self._plan.type) if temporal and self._span else None,
             converted_integers=None if temporal else self._span,
         )
-
-
-def _extremes(array: pa.Array) -> tuple[int, int]:
-    """Smallest and largest, dates and times as the integers that Arrow stores."""
-    low_high = pc.min_max(array)
-    low, high = low_high["min"], low_high["max"]
-    if pa.types.is_temporal(array.type):
-        return int(low.value), int(high.value)
-    return int(low.as_py()), int(high.as_py())
-
-
-def _rendered(span: tuple[int, int] | None, target: PgType) -> Span | None:
-    return None if span is None else Span(render_target(span[0], target), render_target(span[1], target))
 
 
 def head(page: SourcePage, rows: int) -> SourcePage:
