@@ -53,7 +53,7 @@ class TableEncoder:
     """Encodes the pages of one table."""
 
     def __init__(self, table: TablePlan) -> None:
-        self._types = tuple(column.type for column in table.columns)
+        self._types = tuple(sent_as(column.type) for column in table.columns)
         self._table = table
         self._as_csv = any(is_text_copied(target) for target in self._types)
 
@@ -83,9 +83,16 @@ class TableEncoder:
 
     def _builders(self, page: TargetPage, schema: pa.Schema) -> dict[str, Any]:
         return {
-            field.name: builder(field, page.batch.schema.field(index).type, column.type, self._table.name)
-            for index, (field, column) in enumerate(zip(schema, self._table.columns, strict=True))
+            field.name: builder(field, page.batch.schema.field(index).type, target, self._table.name)
+            for index, (field, target) in enumerate(zip(schema, self._types, strict=True))
         }
+
+
+def sent_as(target: PgType) -> PgType:
+    """The type whose bytes a column takes: of a domain the type under it, of an enum text."""
+    while target.base is not None and not target.name.endswith("[]"):
+        target = target.base
+    return PgType("text") if target.labels else target
 
 
 def is_text_copied(target: PgType) -> bool:

@@ -32,16 +32,22 @@ _TABLES = (
     "select c.oid, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
     " where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p', 'f')"
 )
+# A domain may stand on another one; what is stored is of the type under the last, with the modifier that this one has.
 _COLUMNS = f"""
-with tables as ({_TABLES})
+with recursive tables as ({_TABLES}), under (domain, type, modifier) as (
+    select d.oid, d.typbasetype, d.typtypmod from pg_catalog.pg_type d where d.typtype = 'd'
+  union all
+    select u.domain, d.typbasetype, d.typtypmod from under u join pg_catalog.pg_type d on d.oid = u.type
+    where d.typtype = 'd'
+)
 select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attidentity <> '' as identity,
        a.attgenerated <> '' as generated, a.atthasdef as has_default,
-       coalesce(nullif(b.typname, ''), y.typname) as type, y.typtype = 'e' as enum,
-       case when y.typtype = 'd' then y.typtypmod else a.atttypmod end as modifier
+       y.typname as type, y.typtype = 'e' as enum, coalesce(u.modifier, a.atttypmod) as modifier
 from tables t
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
-join pg_catalog.pg_type y on y.oid = a.atttypid
-left join pg_catalog.pg_type b on b.oid = y.typbasetype
+left join under u on u.domain = a.atttypid
+join pg_catalog.pg_type y on y.oid = coalesce(u.type, a.atttypid)
+where y.typtype <> 'd'
 order by t.relname, a.attnum
 """
 # to_jsonb: conenforced exists from PostgreSQL 18 on
