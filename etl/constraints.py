@@ -18,7 +18,7 @@ from typing import Any
 from etl.extract.reader import Reader
 from etl.load.build import Broken, analyze, build_all, drop_foreign_keys
 from etl.load.connect import guarded
-from etl.load.journal import Staging
+from etl.load.journal import Workplace
 from etl.load.violations import (
     CHECK_VIOLATION,
     SURELY_SMALL_ENTRY,
@@ -55,11 +55,11 @@ FIXED_SIZE = ONE_TO_ONE - {"numeric", "text", "varchar", "bytea"} | {"real", "ti
 
 
 class Constraints:
-    """The keys, indexes and foreign keys of one run, in its staging schema. ``plan`` and ``loaded`` follow the rows."""
+    """The keys, indexes and foreign keys of one run's tables. ``plan`` and ``loaded`` follow the rows."""
 
-    def __init__(self, run: Run, staging: Staging, plan: Plan, loaded: Sequence[LoadedTable]) -> None:
+    def __init__(self, run: Run, place: Workplace, plan: Plan, loaded: Sequence[LoadedTable]) -> None:
         self._run = run
-        self._staging = staging
+        self._place = place
         self.plan = plan
         self._loaded = {table.name: table for table in loaded}
 
@@ -70,9 +70,9 @@ class Constraints:
     async def build(self) -> None:
         """Keys first (foreign keys need them), then indexes and statistics, then foreign keys."""
         for create in (ddl.create_keys, ddl.create_indexes):
-            for broken in await self._build_all(create(self.plan, self._staging.schema)):
+            for broken in await self._build_all(create(self.plan, self._place.schema)):
                 await self._mend(broken)
-        await analyze(self._run.connections, self._staging, self.plan.tables)
+        await analyze(self._run.connections, self._place, self.plan.tables)
         while not await self._build_foreign_keys():
             await self._settle_orphans()
 
@@ -92,11 +92,11 @@ class Constraints:
     async def _build_foreign_keys(self) -> bool:
         """One after the other, for each locks two tables; False when rows stand in the way that are to be rejected."""
         built: list[Statement] = []
-        for statement in ddl.create_foreign_keys(self.plan, self._staging.schema):
+        for statement in ddl.create_foreign_keys(self.plan, self._place.schema):
             for broken in await self._build_all([statement]):
                 table = self._table(statement.table)
                 if self._run.options.orphan_rule == "reject":
-                    await drop_foreign_keys(self._run.connections, self._staging, built)
+                    await drop_foreign_keys(self._run.connections, self._place, built)
                     return False
                 found = await self._violations(table, broken)
                 if self._run.options.orphan_rule == "stop":
@@ -107,7 +107,7 @@ class Constraints:
 
     async def _settle_orphans(self) -> None:
         """Set aside every row without a parent, then those whose parents these were, until none is left."""
-        shrunk = {table.name for table in self.plan.tables}
+        shrunk = {key.parent for table in self.plan.tables for key in table.foreign_keys}
         while shrunk:
             parents, shrunk = shrunk, set()
             for name, key in [(table.source.name, key) for table in self.plan.tables for key in table.foreign_keys]:
@@ -115,7 +115,7 @@ class Constraints:
                     continue
                 table = next(table for table in self.plan.tables if table.source.name == name)
                 async with self._run.connections.borrow() as connection:
-                    found = await guarded(connection, find_orphans(connection, self._staging.schema, table, key))
+                    found = await guarded(connection, find_orphans(connection, self._place.schema, table, key))
                 if found:
                     await self._remove(table, found)
                     shrunk.add(table.name)
@@ -125,17 +125,20 @@ class Constraints:
             already = ordinals_of(self._run, table)
             first = (await refused_error(self._run, reader, table, found, already)).refusals[0]
         self.plan = with_unvalidated(self.plan, statement, len(found), f"({first.key}) {first.reason}")
-        (weaker,) = (
+        for broken in await self._build_all([self._weaker(statement)]):
+            raise broken.error
+
+    def _weaker(self, statement: Statement) -> Statement:
+        """The same foreign key, NOT VALID, as the plan has it by now."""
+        return next(
             weaker
-            for weaker in ddl.create_foreign_keys(self.plan, self._staging.schema)
+            for weaker in ddl.create_foreign_keys(self.plan, self._place.schema)
             if (weaker.table, weaker.name) == (statement.table, statement.name)
         )
-        for broken in await self._build_all([weaker]):
-            raise broken.error
 
     async def _violations(self, table: TablePlan, broken: Broken) -> list[RefusedRow]:
         async with self._run.connections.borrow() as connection:
-            work = find_violations(connection, self._staging.schema, table, broken.statement, broken.error.sqlstate)
+            work = find_violations(connection, self._place.schema, table, broken.statement, broken.error.sqlstate)
             found = await guarded(connection, work)
         if not found:
             raise broken.error
@@ -144,7 +147,7 @@ class Constraints:
     async def _remove(self, table: TablePlan, refused: Sequence[RefusedRow]) -> None:
         async with self._run.snapshot.reader() as reader:
             account = self._loaded[table.source.name]
-            account = await remove(self._run, self._staging, reader, table, refused, account)
+            account = await remove(self._run, self._place, reader, table, refused, account)
         self._loaded[table.source.name] = account
 
     async def _stop(self, table: TablePlan, refused: Sequence[RefusedRow]) -> None:
@@ -155,28 +158,28 @@ class Constraints:
         return next(table for table in self.plan.tables if table.name == target_name)
 
     async def _build_all(self, statements: Sequence[Statement]) -> list[Broken]:
-        return await build_all(self._run.connections, self._staging, statements, self._on_built)
+        return await build_all(self._run.connections, self._place, statements, self._on_built)
 
     @property
     def _on_built(self) -> Callable[[Statement], None]:
         return lambda built: self._run.progress.finish_table(built.name)
 
 
-async def check_keys(run: Run, staging: Staging, reader: Reader, table: TablePlan, loaded: LoadedTable) -> LoadedTable:
+async def check_keys(run: Run, place: Workplace, reader: Reader, table: TablePlan, loaded: LoadedTable) -> LoadedTable:
     """Look at the keys of a table as soon as it is loaded, where its values make a failure likely: not after hours.
 
     Values that were coerced may have become the same, and long ones may not fit into an index.
     """
     for index in doubtful_keys(table, loaded):
-        loaded = await _check(run, staging, reader, table, loaded, index, find_collisions)
+        loaded = await _check(run, place, reader, table, loaded, index, find_collisions)
     for index in long_indexes(table):
-        loaded = await _check(run, staging, reader, table, loaded, index, find_long_entries)
+        loaded = await _check(run, place, reader, table, loaded, index, find_long_entries)
     return loaded
 
 
 async def _check(
     run: Run,
-    staging: Staging,
+    place: Workplace,
     reader: Reader,
     table: TablePlan,
     loaded: LoadedTable,
@@ -184,12 +187,12 @@ async def _check(
     find: Callable[..., Coroutine[Any, Any, list[RefusedRow]]],
 ) -> LoadedTable:
     async with run.connections.borrow() as connection:
-        found = await guarded(connection, find(connection, staging.schema, table, index))
+        found = await guarded(connection, find(connection, place.schema, table, index))
     if not found:
         return loaded
     if run.options.on_error != "reject":
         raise await refused_error(run, reader, table, found, ordinals_of(run, table))
-    return await remove(run, staging, reader, table, found, loaded)
+    return await remove(run, place, reader, table, found, loaded)
 
 
 def doubtful_keys(table: TablePlan, loaded: LoadedTable) -> list[IndexPlan]:
@@ -215,7 +218,7 @@ def all_keys(table: TablePlan) -> list[IndexPlan]:
 
 
 async def remove(
-    run: Run, staging: Staging, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], loaded: LoadedTable
+    run: Run, place: Workplace, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], loaded: LoadedTable
 ) -> LoadedTable:
     """Take loaded rows out of their table and into its reject file; returns the account without them."""
     file = None if run.rejects is None else run.rejects.file_of(table.source.name)
@@ -223,7 +226,7 @@ async def remove(
         raise ValueError(f"{table.name}: rows are to be rejected, and there is no folder for them")
     async with run.connections.borrow() as connection:
         row_count = loaded.row_count - len(refused)
-        await guarded(connection, staging.delete(connection, table, refused, row_count))
+        await guarded(connection, place.delete(connection, table, refused, row_count))
     await set_aside(run, reader, table, refused, file)
     return replace(loaded, row_count=row_count, rejected_rows=loaded.rejected_rows + len(refused))
 

@@ -22,7 +22,7 @@ async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tupl
     if not any(table.foreign_keys for table in plan.tables):
         return ()
     with clock.phase("orphans"):
-        found = [await read_orphans(snapshot.python, table.source, _source_keys(table, plan)) for table in plan.tables]
+        found = [await _orphans_of(snapshot, table, plan) for table in plan.tables]
     return tuple(orphans for listed in found for orphans in listed)
 
 
@@ -35,7 +35,7 @@ async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> No
         return
     found: list[Orphans] = []
     for table in plan.tables:
-        found += await read_orphans(snapshot.python, table.source, _source_keys(table, plan), NAMED_ORPHANS)
+        found += await _orphans_of(snapshot, table, plan, NAMED_ORPHANS)
     if found:
         raise orphans_error(found)
 
@@ -59,8 +59,16 @@ def orphans_error(found: Sequence[Orphans]) -> OrphansError:
     return OrphansError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
 
 
+async def _orphans_of(snapshot: Snapshot, table: TablePlan, plan: Plan, samples: int = 0) -> list[Orphans]:
+    """Without those of foreign keys that only SQLite has: a table that was there may lack one."""
+    keys = _source_keys(table, plan)
+    planned = {key.columns for key in keys}
+    found = await read_orphans(snapshot.python, table.source, keys, samples)
+    return [orphans for orphans in found if orphans.columns in planned]
+
+
 def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
-    """The planned foreign keys in the source's own names."""
+    """The planned foreign keys in the source's own names, where the parent is part of the run."""
     tables = {other.name: other for other in plan.tables}
     names = {table.name: {column.name: column.source.name for column in table.columns} for table in plan.tables}
     return [
@@ -70,4 +78,5 @@ def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
             tuple(names[key.parent][name] for name in key.parent_columns),
         )
         for key in table.foreign_keys
+        if key.parent in tables and names[key.parent].keys() >= set(key.parent_columns)
     ]

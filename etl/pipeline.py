@@ -40,10 +40,11 @@ from etl.orphan_search import refuse_orphans
 from etl.plan_record import flags_of
 from etl.progress import Progress
 from etl.report import Report, status_of, with_account, with_differences
+from etl.restoring import RestoredConstraints
 from etl.run import Run
 from etl.tasks import beside, ended_by, to_the_end
 from etl.transform.schema import ddl
-from etl.transform.schema.adoption import split_foreign_keys, with_created
+from etl.transform.schema.adoption import split_foreign_keys, with_created, with_listed
 from etl.transform.schema.describe import describe
 from etl.verify.compare import refuse_unknown_types
 from etl.verify.definitions import compare_definitions, read_definitions
@@ -152,15 +153,17 @@ async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())
         with run.clock.phase("load", plan.rows_estimate):
-            tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
+            async with ended_by(refuse_orphans(run.snapshot, plan, run.options)):
+                tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
         with run.clock.phase("build"):
+            constraints = RestoredConstraints(only, filled, replace(plan, tables=tuple(tables)), loaded)
             async with beside(run.snapshot.quick_check()):
-                built = filled.put_back(lambda thing: run.progress.finish_table(thing.name))
-                await guarded(connection, built)
+                await constraints.build()
             sequences = await guarded(connection, filled.restart_sequences())
-        report = with_account(report, with_tables(report.plan, tables), loaded, sequences)
+        whole = with_listed(with_tables(report.plan, constraints.plan.tables), constraints.plan.untranslated)
+        report = with_account(report, whole, constraints.loaded, sequences)
         after = await read_definitions(connection, plan.schema, names)
-        report = with_differences(report, compare_definitions(plan, before, after))
+        report = with_differences(report, compare_definitions(report.plan.filled, before, after))
         report = await publish_beside(only, staging, filled, report)
         if run.options.verify != "none":
             fitted, absent = fit_plan(report.plan.filled, types)

@@ -12,7 +12,7 @@ import asyncpg
 
 from etl.errors import TargetError
 from etl.load.connect import Lender, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
-from etl.load.journal import Staging
+from etl.load.journal import Staging, Workplace
 from etl.load.violations import CONSTRAINT_STATES
 from etl.model import LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
@@ -50,7 +50,7 @@ class Broken:
 
 
 async def build_all(
-    connections: Lender, staging: Staging, statements: Sequence[Statement], on_built: Callable[[Statement], None]
+    connections: Lender, place: Workplace, statements: Sequence[Statement], on_built: Callable[[Statement], None]
 ) -> list[Broken]:
     """Run independent statements on as many connections as there are, each in a transaction of its own.
 
@@ -62,7 +62,7 @@ async def build_all(
             async for attempt in retrying():
                 with attempt:
                     async with connections.borrow() as connection:
-                        await guarded(connection, staging.execute(connection, [statement]))
+                        await guarded(connection, place.execute(connection, [statement]))
         except TargetError as error:
             unheld = statement.kind == "check" and is_beyond_its_type(error)
             if unheld or error.sqlstate in CONSTRAINT_STATES:
@@ -74,13 +74,13 @@ async def build_all(
     return [broken for broken in await together(*map(build, statements)) if broken]
 
 
-async def drop_foreign_keys(connections: Lender, staging: Staging, statements: Sequence[Statement]) -> None:
+async def drop_foreign_keys(connections: Lender, place: Workplace, statements: Sequence[Statement]) -> None:
     """Take foreign keys away again: while rows are set aside, nothing may cascade."""
     async with connections.borrow() as connection:
         for statement in statements:
             with named_errors(f"{statement.kind} {statement.name}"):
                 await connection.execute(
-                    f"alter table {quote(staging.schema)}.{quote(statement.table)}"
+                    f"alter table {quote(place.schema)}.{quote(statement.table)}"
                     f" drop constraint {quote(statement.name)}"
                 )
 
@@ -107,12 +107,12 @@ async def reset_sequences(connections: Lender, staging: Staging, plan: Plan) -> 
     return result
 
 
-async def analyze(connections: Lender, staging: Staging, tables: Sequence[TablePlan]) -> None:
+async def analyze(connections: Lender, place: Workplace, tables: Sequence[TablePlan]) -> None:
     """Statistics, so that the first query after the publish has a plan worth having."""
 
     async def analyze_one(table: TablePlan) -> None:
         async with connections.borrow() as connection:
             with named_errors(f"analyze {table.name}"):
-                await guarded(connection, connection.execute(f"analyze {quote(staging.schema)}.{quote(table.name)}"))
+                await guarded(connection, connection.execute(f"analyze {quote(place.schema)}.{quote(table.name)}"))
 
     await together(*map(analyze_one, tables))

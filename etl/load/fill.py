@@ -10,7 +10,7 @@ was; what was taken away is put back from the catalog's own words.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -33,7 +33,8 @@ from etl.load.surroundings import (
     restore,
 )
 from etl.load.transaction import savepoint
-from etl.model import Plan, Statement, TablePlan
+from etl.load.violations import FOREIGN_KEY_VIOLATION, delete_rows
+from etl.model import Plan, RefusedRow, Statement, TablePlan
 
 MayEmpty = Callable[[str], bool]  # whether the rows of a table may give way
 
@@ -147,7 +148,7 @@ class Fill:
         """One TRUNCATE names them all, since foreign keys that the role cannot take away stand between them."""
         ours = {table.oid for table in self._tables.values()}
         for table in occupied:
-            if outside := [key.table for key in self._in_place if key.parent == table.oid and key.child not in ours]:
+            if outside := [key.shown for key in self._in_place if key.parent == table.oid and key.child not in ours]:
                 raise TargetOccupiedError(
                     f"{table.name} holds rows, and {outside[0]}, which is not part of the run, references it",
                     "run as the owner of that table, or empty both yourself",
@@ -199,12 +200,21 @@ class Fill:
 
     # --- after the rows -----------------------------------------------------------------------------------------------
 
-    async def put_back(self, on_built: Callable[[Removable], None]) -> None:
-        """Indexes, foreign keys (validated, where they were), triggers; then statistics."""
-        await self.connection.execute("set constraints all immediate")
+    async def put_back(self, on_orphans: Callable[[Removable, TargetError], Awaitable[None]]) -> None:
+        """Indexes, foreign keys (validated, where they were), triggers; then statistics.
+
+        A foreign key that the rows contradict goes to ``on_orphans``, which makes it in its own way or raises.
+        """
+        with named_errors("foreign keys checked at the end"):
+            await self.connection.execute("set constraints all immediate")
         for thing in self._removed:
-            await restore(self.connection, thing)
-            on_built(thing)
+            try:
+                async with savepoint(self.connection, thing.name):
+                    await restore(self.connection, thing)
+            except TargetError as error:
+                if error.sqlstate != FOREIGN_KEY_VIOLATION:
+                    raise
+                await on_orphans(thing, error)
         for table in self._tables.values():
             with named_errors(f"analyze {table.name}"):
                 await self.connection.execute(f"analyze {table.name}")
@@ -220,6 +230,12 @@ class Fill:
         """Drop views that this run has made; readers stand before what they read."""
         for name in names:
             await connection.execute(f"drop view {quote(self.schema)}.{quote(name)}")
+
+    async def delete(
+        self, connection: asyncpg.Connection, table: TablePlan, rows: Sequence[RefusedRow], row_count: int
+    ) -> None:
+        """Take loaded rows out of their table."""
+        await delete_rows(connection, self.schema, table, rows)
 
     async def restart_sequences(self) -> list[tuple[str, str, int]]:
         """(target table, column, next value) of every sequence that the tables take numbers from."""

@@ -28,7 +28,7 @@ DROP_BATCH = 100  # 1,500 tables in one DROP exhaust the server's lock table
 
 
 class Workplace(Protocol):
-    """Where views are made: a staging schema, or the target schema within the transaction of a fill."""
+    """Where constraints and views are made: a staging schema, or the target schema in the transaction of a fill."""
 
     schema: str
 
@@ -37,6 +37,11 @@ class Workplace(Protocol):
 
     async def drop_views(self, connection: asyncpg.Connection, names: Sequence[str]) -> None:
         """Drop views of this run; readers stand before what they read."""
+
+    async def delete(
+        self, connection: asyncpg.Connection, table: TablePlan, rows: Sequence[RefusedRow], row_count: int
+    ) -> None:
+        """Take loaded rows out of their table, which holds ``row_count`` from then on."""
 
 
 class Staging:

@@ -31,7 +31,8 @@ order by n.nspname, c.relname, k.conname
 """
 # Plain ones alone: nothing stands on them, and everything that they are is in their definition and their comment.
 _INDEXES = """
-select i.relname as name, n.nspname as schema, pg_catalog.pg_get_indexdef(x.indexrelid) as definition,
+select i.relname as name, c.relname as table, n.nspname as schema,
+       pg_catalog.pg_get_indexdef(x.indexrelid) as definition,
        pg_catalog.obj_description(x.indexrelid, 'pg_class') as comment
 from pg_catalog.pg_index x
 join pg_catalog.pg_class c on c.oid = x.indrelid
@@ -64,7 +65,8 @@ class ForeignKey:
     name: str
     child: int  # oid
     parent: int  # oid
-    table: str  # the child, schema and name quoted
+    table: str  # the child's name
+    shown: str  # with its schema, both quoted
     definition: str
     comment: str | None
     is_ours: bool
@@ -76,6 +78,7 @@ class Removable:
 
     kind: str
     name: str
+    table: str
     remove: str
     restore: tuple[str, ...]
 
@@ -87,6 +90,7 @@ async def read_foreign_keys(connection: asyncpg.Connection, oids: Sequence[int])
             row["name"],
             row["child"],
             row["parent"],
+            row["table"],
             f"{quote(row['schema'])}.{quote(row['table'])}",
             row["definition"],
             row["comment"],
@@ -98,10 +102,11 @@ async def read_foreign_keys(connection: asyncpg.Connection, oids: Sequence[int])
 
 def removable_key(key: ForeignKey) -> Removable:
     name = quote(key.name)
-    restore = [f"alter table {key.table} add constraint {name} {key.definition}"]
+    restore = [f"alter table {key.shown} add constraint {name} {key.definition}"]
     if key.comment is not None:
-        restore.append(f"comment on constraint {name} on {key.table} is {literal(key.comment)}")
-    return Removable("foreign key", key.name, f"alter table {key.table} drop constraint {name}", tuple(restore))
+        restore.append(f"comment on constraint {name} on {key.shown} is {literal(key.comment)}")
+    drop = f"alter table {key.shown} drop constraint {name}"
+    return Removable("foreign key", key.name, key.table, drop, tuple(restore))
 
 
 async def read_indexes(connection: asyncpg.Connection, oids: Sequence[int]) -> list[Removable]:
@@ -112,7 +117,7 @@ async def read_indexes(connection: asyncpg.Connection, oids: Sequence[int]) -> l
         restore = [row["definition"]]
         if row["comment"] is not None:
             restore.append(f"comment on index {name} is {literal(row['comment'])}")
-        removable.append(Removable("index", row["name"], f"drop index {name}", tuple(restore)))
+        removable.append(Removable("index", row["name"], row["table"], f"drop index {name}", tuple(restore)))
     return removable
 
 
@@ -122,7 +127,7 @@ async def read_triggers(connection: asyncpg.Connection, oids: Sequence[int]) -> 
     for row in await connection.fetch(_TRIGGERS, oids):
         table, name = f"alter table {quote(row['schema'])}.{quote(row['table'])}", quote(row["name"])
         restore = f"{table} {TRIGGER_STATES[row['state']]} {name}"
-        removable.append(Removable("trigger", row["name"], f"{table} disable trigger {name}", (restore,)))
+        removable.append(Removable("trigger", row["name"], row["table"], f"{table} disable trigger {name}", (restore,)))
     return removable
 
 

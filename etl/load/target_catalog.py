@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import asyncpg
 
 from etl.load.connect import named_errors, quote
-from etl.model import TargetColumn, TargetTable
+from etl.model import ForeignKeyPlan, TargetColumn, TargetTable
 
 KINDS = {
     "r": "table",
@@ -65,6 +65,24 @@ from pg_catalog.pg_index x
 where x.indrelid = any($1::oid[]) and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
 """
 
+_FOREIGN_KEYS = """
+select k.conrelid as relation, k.conname::text as name, p.relname::text as parent, k.convalidated as validated,
+       k.condeferrable as deferrable, k.condeferred as initially_deferred, k.confupdtype::text as on_update,
+       k.confdeltype::text as on_delete,
+       array(select a.attname::text from unnest(k.conkey) with ordinality as c (number, place)
+             join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = c.number order by c.place)
+           as columns,
+       array(select a.attname::text from unnest(k.confkey) with ordinality as c (number, place)
+             join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = c.number order by c.place)
+           as parent_columns
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_class c on c.oid = k.conrelid and c.relkind = 'r'
+join pg_catalog.pg_class p on p.oid = k.confrelid and p.relkind = 'r' and p.relnamespace = c.relnamespace
+where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any($1::oid[])
+order by k.conname
+"""
+ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
 
 async def read_target_tables(
     connection: asyncpg.Connection, schema: str, names: Iterable[str]
@@ -76,6 +94,7 @@ async def read_target_tables(
         oids = [row["oid"] for row in relations if row["kind"] in "rp"]
         columns = await _read_columns(connection, oids)
         keys = await connection.fetch(_KEYS, oids)
+        references = await connection.fetch(_FOREIGN_KEYS, oids)
         tables = []
         for row in relations:
             oid, own = row["oid"], [key for key in keys if key["relation"] == row["oid"]]
@@ -85,6 +104,7 @@ async def read_target_tables(
                 columns=tuple(columns.get(oid, ())),
                 primary_key=next((tuple(key["columns"]) for key in own if key["is_primary"]), ()),
                 unique_keys=tuple(frozenset(key["columns"]) for key in own),
+                foreign_keys=tuple(_foreign_key(key) for key in references if key["relation"] == oid),
                 is_owned=row["is_owned"],
                 is_empty=not (columns.get(oid) and row["is_readable"] and await _has_rows(connection, schema, row)),
             )
@@ -99,6 +119,20 @@ async def _read_columns(connection: asyncpg.Connection, oids: list[int]) -> Mapp
         column = TargetColumn(labels=tuple(row["labels"]), **{name: row[name] for name in names})
         columns.setdefault(row["relation"], []).append(column)
     return columns
+
+
+def _foreign_key(row: asyncpg.Record) -> ForeignKeyPlan:
+    return ForeignKeyPlan(
+        name=row["name"],
+        columns=tuple(row["columns"]),
+        parent=row["parent"],
+        parent_columns=tuple(row["parent_columns"]),
+        on_update=ACTIONS[row["on_update"]],
+        on_delete=ACTIONS[row["on_delete"]],
+        deferrable=row["deferrable"],
+        initially_deferred=row["initially_deferred"],
+        validated=row["validated"],
+    )
 
 
 async def _has_rows(connection: asyncpg.Connection, schema: str, row: asyncpg.Record) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etl.model.design import ForeignKeyPlan
+
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
@@ -28,6 +30,7 @@ class TargetTable:
     columns: tuple[TargetColumn, ...] = ()
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[frozenset[str], ...] = ()  # the primary key among them
+    foreign_keys: tuple[ForeignKeyPlan, ...] = ()  # between plain tables of this schema
     is_owned: bool = True  # by the run's role, which may then drop and make constraints
     is_empty: bool = True
 

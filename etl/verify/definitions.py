@@ -54,7 +54,18 @@ async def read_definitions(target: asyncpg.Connection, schema: str, tables: Sequ
 
 
 def compare_definitions(plan: Plan, before: Definitions, after: Definitions) -> tuple[Difference, ...]:
-    """What is not as it was, by the source's names of the tables."""
+    """What is not as it was, by the source's names of the tables.
+
+    A foreign key that the plan has as NOT VALID may have lost its validity, and nothing else.
+    """
+    weakened = {key.name for table in plan.tables for key in table.foreign_keys if not key.validated}
+
+    def shown(definitions: Definitions, place: tuple[str, str, str]) -> str | None:
+        text = definitions.get(place)
+        if text is not None and place[2].rpartition(".")[2].strip('"') in weakened:
+            return text.replace(" NOT VALID", "").replace(" not validated", "")
+        return text
+
     sources = {table.name: table.source.name for table in plan.tables}
     return tuple(
         Difference(
@@ -65,5 +76,5 @@ def compare_definitions(plan: Plan, before: Definitions, after: Definitions) -> 
             actual=after.get((table, kind, name), "nothing"),
         )
         for table, kind, name in sorted(before.keys() | after.keys())
-        if before.get((table, kind, name)) != after.get((table, kind, name))
+        if shown(before, (table, kind, name)) != shown(after, (table, kind, name))
     )

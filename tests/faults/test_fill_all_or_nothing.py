@@ -18,7 +18,8 @@ from tests.fix_server import execute, rows_of, run_apart
 
 ROWS = 60_001  # enough that the plain index is dropped for the load
 TARGET = (
-    "create table parent (id bigint generated always as identity primary key, name text not null, amount numeric(10,2))",
+    "create table parent (id bigint generated always as identity primary key, name text not null,"
+    " amount numeric(10,2))",
     "create table child (id serial primary key, note text,"
     " parent_id bigint not null constraint of_parent references parent deferrable initially deferred)",
     "create index child_parent on child (parent_id)",

@@ -180,16 +180,69 @@ def test_a_value_that_the_target_cannot_hold_leaves_everything_as_it_was(
     assert definitions(database_dsn) == before
 
 
-def test_orphans_leave_everything_as_it_was(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
-    """A foreign key of the target is validated by the server, never taken for valid."""
-    source = make_source(SOURCE, {**ROWS, "book": [(1, 99, "x", None)]})
+ORPHANS = {**ROWS, "book": [(1, 99, "x", None), (2, 7, "y", None), (3, 98, "z", None)]}
+
+
+def test_orphans_are_listed_and_leave_everything_as_it_was(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """A foreign key of the target is validated by the server, never taken for valid; the rows are named."""
+    source = make_source(SOURCE, ORPHANS)
     run_apart(execute(database_dsn, *TARGET))
     before = definitions(database_dsn)
     done = etl("migrate", source, database_dsn)
     assert done.status == 1
-    assert "by_whom" in done.err
+    assert "book.author_id" in done.err
+    assert "99" in done.err
+    assert "98" in done.err
+    assert "--orphans" in done.err
     assert rows_of(database_dsn, "select count(*) from author") == [(0,)]
     assert definitions(database_dsn) == before
+
+
+def test_a_foreign_key_may_be_left_unvalidated(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
+    """--orphans not-valid: every row is there, the key is kept for new rows, and the report says that it needs you."""
+    source = make_source(SOURCE, ORPHANS)
+    run_apart(execute(database_dsn, *TARGET))
+    done = etl("migrate", source, database_dsn, "--orphans", "not-valid")
+    assert done.status == 5, done.out + done.err
+    assert "by_whom" in done.out
+    state = (
+        "select convalidated, condeferred, obj_description(oid, 'pg_constraint') from pg_constraint where contype = 'f'"
+    )
+    assert rows_of(database_dsn, state) == [(False, True, "who wrote it")]
+    assert rows_of(database_dsn, "select count(*) from book") == [(3,)]
+
+
+def test_orphans_go_to_a_file_and_their_children_follow(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """--orphans reject, to the fixed point; nothing is deleted by cascade."""
+    script = SOURCE + "create table note (id integer primary key, book_id integer references book (id));"
+    source = make_source(script, {**ORPHANS, "note": [(1, 1), (2, 2)]})
+    note = "create table note (id int primary key, book_id bigint references book on delete cascade)"
+    run_apart(execute(database_dsn, *TARGET[:1], TARGET[1], note))
+    before = definitions(database_dsn)
+    done = etl("migrate", source, database_dsn, "--orphans", "reject", "--rejects", "out")
+    assert done.status == 3, done.err
+    assert rows_of(database_dsn, "select id from book") == [(2,)]
+    assert rows_of(database_dsn, "select id from note") == [(2,)]
+    assert len((etl.folder / "out" / "book.jsonl").read_text().splitlines()) == 2
+    assert len((etl.folder / "out" / "note.jsonl").read_text().splitlines()) == 1
+    assert definitions(database_dsn) == before
+
+
+def test_rows_that_the_target_forbids_go_to_a_file(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
+    """Its unique constraints and checks, which SQLite does not have."""
+    source = make_source("create table t (id integer primary key, a text, n integer);",
+                         {"t": [(1, "x", 1), (2, "x", 2), (3, "y", -1), (4, "z", None)]})  # fmt: skip
+    run_apart(execute(database_dsn, "create table t (id int primary key, a text unique, n int check (n > 0))"))
+    refused = etl("migrate", source, database_dsn)
+    assert refused.status == 1
+    assert "error: t (id=" in refused.errors[0] or "error: t.a (id=" in refused.errors[0]
+    done = etl("migrate", source, database_dsn, "--on-error", "reject")
+    assert done.status == 3, done.err
+    assert rows_of(database_dsn, "select id from t order by id") == [(1,), (4,)]
 
 
 def test_fill_alone_names_the_tables_that_are_missing(etl: EtlCommand, source: Path, database_dsn: str) -> None:

@@ -25,7 +25,7 @@ def adopt_parents(plan: Plan, found: Sequence[TargetTable], options: Options) ->
     for table in plan.tables:
         keys = []
         for key in table.foreign_keys:
-            parent = None if key.parent in created else parents.get(key.parent.lower())
+            parent = None if key.parent in created or table.way is Way.FILL else parents.get(key.parent.lower())
             if parent is None:
                 keys.append(key)
                 continue
@@ -68,6 +68,11 @@ def with_created(plan: Plan, created: Plan) -> Plan:
     tables = tuple(joined(table) if table.name in new else table for table in plan.tables)
     views = created.views if created.tables and len(new) == len(plan.tables) else plan.views
     return replace(plan, tables=tables, views=views, untranslated=created.untranslated)
+
+
+def with_listed(plan: Plan, things: Sequence[SkippedObject]) -> Plan:
+    """The plan with these things among those that are not translated, each once."""
+    return replace(plan, untranslated=tuple(dict.fromkeys((*plan.untranslated, *things))))
 
 
 def _adopt(key: ForeignKeyPlan, parent: TargetTable) -> ForeignKeyPlan | None:

@@ -127,7 +127,7 @@ class _Matching:
             primary_key=there.primary_key if whole_key else (),
             primary_key_name=None,
             indexes=(),
-            foreign_keys=(),
+            foreign_keys=tuple(key for key in there.foreign_keys if names.issuperset(key.columns)),
             checks=(),
             way=Way.FILL,
             why=_why_filled(there, self.options.may_empty(there.name)),
