@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 
 from etl.errors import TargetError, TargetOccupiedError
+from etl.load.circumstances import check_circumstances
 from etl.load.connect import Lender, named_errors, quote
 from etl.load.journal import JOURNAL, Staging
+from etl.load.privileges import check_roles, settle_privileges
 from etl.model import Plan
 
 NAMED_AT_MOST = 10
@@ -27,6 +29,8 @@ async def check_target(connection: asyncpg.Connection, plan: Plan, replace: bool
         )
     if plan.created.tables or not plan.tables:
         await check_privileges(connection, plan.schema)
+        await check_roles(connection, plan)
+        await check_circumstances(connection, plan.created)
         await check_room(connection, plan.created, replace)
 
 
@@ -113,7 +117,8 @@ async def publish(connections: Lender, staging: Staging, plan: Plan, replace: bo
 
 async def move_tables(connection: asyncpg.Connection, staging: Staging, plan: Plan, replace: bool) -> None:
     """The publish itself, inside a transaction: the tables move, and the staging schema is gone."""
-    if not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema)):
+    schema_is_new = not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema))
+    if schema_is_new:
         await connection.execute(f"create schema {quote(plan.schema)}")
     if replace:
         await drop_replaced(connection, plan)
@@ -125,6 +130,7 @@ async def move_tables(connection: asyncpg.Connection, staging: Staging, plan: Pl
         await connection.execute(
             f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
         )
+    await settle_privileges(connection, plan, schema_is_new)
     await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
     await connection.execute(f"drop schema {quote(staging.schema)}")
 

@@ -140,6 +140,14 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Privileges of one role on every published table; the role may be PUBLIC."""
+
+    role: str
+    privileges: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewPlan:
     """A view to be created; ``sql`` is its query, in which a NUL stands for the schema."""
 
@@ -160,6 +168,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     timezone: str = "UTC"
     source_views: tuple[SourceView, ...] = ()  # all of the run
+    owner: str | None = None  # of the published tables; None leaves them to the role that the run connects as
+    grants: tuple[Grant, ...] = ()
     views: tuple[ViewPlan, ...] = ()  # those that are translated, in an order in which each finds what it reads
     kept: tuple[str, ...] = ()  # tables of the target that are left as they are (--keep)
 

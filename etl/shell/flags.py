@@ -125,8 +125,13 @@ matching = together(
         help="Leave these columns behind, which the target's own tables have not; globs; repeatable.",
     ),
 )
+ownership = together(
+    option("--owner", metavar="ROLE", help="Whose the created tables are.  [default: the role that connects]"),
+    option("--grant", multiple=True, metavar="ROLE[=PRIVILEGES]", help="Privileges on the created tables; repeatable."),
+)
 loading = together(
     matching,
+    ownership,
     option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
     option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value."),
     option(

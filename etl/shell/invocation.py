@@ -77,7 +77,7 @@ def find_target(
 def make_options(source: Path, target: str, flags: Mapping[str, Any]) -> Options:
     """The frozen options of a run from click's values; flags that a command does not have keep their defaults."""
     known = {name: flags[name] for name in Options.__dataclass_fields__ if name in flags and flags[name] is not None}
-    renamed = {"casts": tuple(flags.get("cast") or ())}
+    renamed = {"casts": tuple(flags.get("cast") or ()), "grants": tuple(flags.get("grant") or ())}
     for name in ("tables", "exclude", "empty", "keep", "ignore_columns"):
         known[name] = tuple(known.get(name, ()))
     for name in ("rejects", "coercion_log", "plan"):

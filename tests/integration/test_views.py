@@ -94,17 +94,17 @@ async def test_a_view_whose_rows_differ_is_not_created(
 
 
 async def test_a_second_run_replaces_its_own_views(etl: EtlCommand, database_dsn: str, source: Path) -> None:
-    """--force drops the views of the same names with the tables, never a stranger's view."""
+    """--mode replace drops the views of the same names with the tables, never a stranger's view."""
     assert etl("migrate", source, database_dsn).status == 5
-    refused = etl("migrate", source, database_dsn)
+    refused = etl("migrate", source, database_dsn, "--mode", "create")
     assert refused.status == 1
     assert "view public." in refused.err
-    assert etl("migrate", source, database_dsn, "--force").status == 5
+    assert etl("migrate", source, database_dsn, "--mode", "replace").status == 5
     assert set(await views_of(database_dsn)) == KEPT
     server = await asyncpg.connect(database_dsn)
     try:
         await server.execute("create view mine as select name from author")
-        done = etl("migrate", source, database_dsn, "--force")
+        done = etl("migrate", source, database_dsn, "--mode", "replace")
         assert done.status == 1
         assert "mine" in done.err
         assert await server.fetchval("select count(*) from mine") == 3

@@ -30,6 +30,10 @@ def _lines(plan: Plan, target_asked: bool) -> Iterator[str]:
     for table in plan.tables:
         yield ""
         yield from _table(table)
+    if plan.owner is not None:
+        yield f"owner of all of it: {plan.owner}"
+    for grant in plan.grants:
+        yield f"granted to {grant.role}: {', '.join(grant.privileges)}"
     for view in plan.views:
         yield ""
         yield f"create view {view.name} ({', '.join(column.name for column in view.table.columns)})"

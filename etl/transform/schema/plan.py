@@ -37,6 +37,7 @@ from etl.transform.schema.definition import Deferral, TableDefinition, read_tabl
 from etl.transform.schema.expressions import Scope, ScopeColumn, translate_condition
 from etl.transform.schema.foreign_keys import ForeignKeyPlanner
 from etl.transform.schema.generation import generated_expression
+from etl.transform.schema.grants import parse_grants
 from etl.transform.schema.indexes import IndexPlanner
 from etl.transform.schema.names import Namespace, column_names
 from etl.transform.schema.references import resolve_references
@@ -84,6 +85,8 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         notes=tuple(note for planner in planners for note in planner.notes),
         timezone=check_timezone(options.timezone),
         source_views=catalog.views,
+        owner=options.owner,
+        grants=parse_grants(options.grants),
     )
     return with_views(plan)
 
