@@ -148,7 +148,7 @@ def test_a_misspelt_setting_is_an_error(tmp_path: Path, content: str, message: s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["migrate", "a.db", "x", "--forc"], "Did you mean '--force'?"),
+        (["migrate", "a.db", "x", "--forc"], "Did you mean one of: '--force', '--owner'?"),
         (["migrat"], "Did you mean 'migrate'?"),
         (["migrate", "a.db", "x", "--progress", "plian"], "Did you mean 'plain'?"),
         (["migrate", "a.db", "x", "--jobs", "none"], "'none' is not a valid integer"),
