@@ -13,9 +13,12 @@ from etl.move.step_outcome import DONE, FAILED, NOT_REACHED, SKIPPED, StepOutcom
 from etl.redaction import mask_dsn
 
 
-def way_back(situation: Situation, steps: Sequence[StepOutcome]) -> tuple[str, ...]:
-    """Lines for a person: done, not done, how to go on, how to go back. Empty when nothing was changed."""
-    changed = [line for step in steps for line in step.changed]
+def way_back(situation: Situation, steps: Sequence[StepOutcome], earlier: Sequence[str] = ()) -> tuple[str, ...]:
+    """Lines for a person: done, not done, how to go on, how to go back. Empty when nothing was changed.
+
+    ``earlier`` are the changes of the runs that this one goes on with.
+    """
+    changed = list(dict.fromkeys([*earlier, *(line for step in steps for line in step.changed)]))
     failed = [step.name for step in steps if step.state == FAILED]
     open_steps = [step.name for step in steps if step.state == NOT_REACHED]
     lines = []

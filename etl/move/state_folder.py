@@ -30,7 +30,7 @@ class StateFolder:
 
     def begin(self) -> None:
         """A move from the start: what an earlier one wrote down no longer counts."""
-        self._content = {"plan": self._plan_hash(), "steps": {}, "originals": {}}
+        self._content = {"plan": self._plan_hash(), "steps": [], "changed": [], "originals": {}}
 
     def join(self) -> None:
         """A single step: what is written down stays, as long as the plan is the same."""
@@ -42,12 +42,13 @@ class StateFolder:
     def resume(self) -> None:
         """Go on where an earlier move ended; raises UsageError when there is none, or its plan was another one."""
         try:
-            self._content = json.loads((self.path / JOURNAL).read_text(encoding="utf-8"))
+            content = json.loads((self.path / JOURNAL).read_text(encoding="utf-8"))
+            self._content = {name: content[name] for name in ("plan", "steps", "changed", "originals")}
         except FileNotFoundError:
             raise UsageError(
                 f"--resume: no earlier move is written down in {self.path}", "run it without --resume"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise StepError(f"{self.path / JOURNAL}: cannot be read: {error}", "run it without --resume") from error
         if self._content.get("plan") != self._plan_hash():
             raise UsageError(
@@ -58,7 +59,12 @@ class StateFolder:
     @property
     def done(self) -> tuple[str, ...]:
         """The steps that an earlier move, or this one, has done."""
-        return tuple(self._content.get("steps", {}))
+        return tuple(self._content["steps"])
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What has changed since the move began, this run's and those before it."""
+        return tuple(self._content["changed"])
 
     @property
     def originals(self) -> dict[str, str]:
@@ -68,13 +74,15 @@ class StateFolder:
     def note_originals(self, hashes: Mapping[str, str]) -> None:
         self._content["originals"] = dict(hashes)
 
-    def note_done(self, step: str, lines: tuple[str, ...]) -> None:
-        self._content["steps"][step] = list(lines)
+    def note_ended(self, step: str, changed: tuple[str, ...], *, is_done: bool) -> None:
+        if is_done:
+            self._content["steps"].append(step)
+        self._content["changed"] += [line for line in changed if line not in self._content["changed"]]
         self._write()
 
     def note_begun(self, step: str) -> None:
         """Until the step is done, it is not done, whatever an earlier move has written down."""
-        self._content["steps"].pop(step, None)
+        self._content["steps"] = [name for name in self._content["steps"] if name != step]
         self._write()
 
     def make(self) -> Path:

@@ -132,7 +132,7 @@ class Course:
             originals=self._originals,
             transfer=self._transfer,
             failure=self._failure,
-            way_back=way_back(situation, steps),
+            way_back=way_back(situation, steps, situation.state.changed if self._resumed else ()),
             intentions=intentions(situation) if situation.options.dry_run else (),
             dry_run=situation.options.dry_run,
         )
@@ -160,8 +160,8 @@ class Course:
             outcome = StepOutcome(name, FAILED, (*lines, f"error: {error.message}"), dict(data), tuple(changed))
         outcome = replace(outcome, seconds=time.monotonic() - started)
         self._outcomes[name] = outcome
-        if name in CHANGING and outcome.state in (DONE, SKIPPED):
-            situation.state.note_done(name, outcome.lines)
+        if name in CHANGING:
+            situation.state.note_ended(name, outcome.changed, is_done=outcome.state in (DONE, SKIPPED))
 
     def _work(self, name: str) -> Callable[[Situation], Awaitable[StepOutcome]]:
         return {

@@ -122,6 +122,7 @@ def test_a_step_that_fails_is_gone_on_with(application: Application, database_ds
     for earlier in STEPS[:place]:
         assert f"{earlier}: skipped\n    done by the move that this one goes on with" in again.out
     check_moved(application, database_dsn)
+    assert "changed by this move: filled: 3 tables" in again.out
     assert contents(application.folder) == before
 
 

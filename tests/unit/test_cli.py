@@ -65,6 +65,15 @@ def test_help_imports_only_click() -> None:
     assert {name for name in modules if name.startswith("etl.")} == {"etl.shell", "etl.shell.cli", "etl.shell.flags"}
 
 
+def test_the_move_is_imported_by_nobody_but_the_move() -> None:
+    """A migration does not pay for what stands around it: neither the package nor its YAML."""
+    code = "import sys, etl.shell.commands, etl.pipeline; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = done.stdout.split()
+    assert "etl.pipeline" in modules
+    assert [name for name in modules if name.startswith(("etl.move", "ruamel"))] == []
+
+
 def test_help_answers_at_once() -> None:
     """The best of five starts stays below 0.3 s."""
     times = []
