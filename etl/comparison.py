@@ -5,7 +5,7 @@ Invariant: source and target are read by ``etl.verify`` alone, which shares no c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from etl.load.session import open_session
 from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
 from etl.plan_record import flags_of, read_record
-from etl.progress import Progress
+from etl.progress import Progress, TableProgress
 from etl.report import Report
 from etl.run import Run
 from etl.tasks import together
@@ -51,26 +51,43 @@ async def compare(run: Run, report: Report, plan: Plan, schema: str, absent: Ite
 
     What comes out is added to the report, whose status becomes DIFFERENT where something differs or is ``absent``.
     """
+    with run.clock.phase("verify", plan.rows_estimate):
+        verified = await compare_rows(run, plan, schema, run.progress)
+        return await with_verdict(run, report, plan, schema, verified, absent)
+
+
+async def compare_rows(run: Run, plan: Plan, schema: str, progress: TableProgress) -> list[VerifiedTable]:
+    """Every row of every table, several tables at once."""
 
     async def compare_table(table: TablePlan) -> VerifiedTable:
         name = table.source.name
         rejected = [] if run.rejects is None else run.rejects.file_of(name).ordinals
         async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
-            run.progress.start_table(name, table.source.rows_estimate)
+            progress.start_table(name, table.source.rows_estimate)
 
             def on_rows(rows: int, source_bytes: int) -> None:
-                run.progress.advance(name, rows, source_bytes)
+                progress.advance(name, rows, source_bytes)
 
             left_out: dict[str, Any] = {"rejected": rejected} if rejected else {}
             work = verify_table(reader.connection, connection, table, schema, on_rows, **left_out)
             result = await guarded(connection, work)
-            run.progress.finish_table(name)
+            progress.finish_table(name)
             return result
 
-    with run.clock.phase("verify", plan.rows_estimate):
-        verified = await together(*(compare_table(table) for table in plan.largest_first))
-        async with run.connections.borrow() as connection:
-            differences = (*absent, *await compare_objects(connection, plan, schema))
+    return await together(*(compare_table(table) for table in plan.largest_first))
+
+
+async def with_verdict(
+    run: Run,
+    report: Report,
+    plan: Plan,
+    schema: str,
+    verified: Sequence[VerifiedTable],
+    absent: Iterable[Difference] = (),
+) -> Report:
+    """The report with what came out for the rows, and now for the objects."""
+    async with run.connections.borrow() as connection:
+        differences = (*absent, *await compare_objects(connection, plan, schema))
     equal = not differences and all(table.verdict is Verdict.EQUAL for table in verified)
     return replace(
         report,

@@ -62,19 +62,26 @@ class Constraints:
         self._place = place
         self.plan = plan
         self._loaded = {table.name: table for table in loaded}
+        self.before_refusal: Callable[[], object] = lambda: None  # what reads beside us must give its reader back
 
     @property
     def loaded(self) -> tuple[LoadedTable, ...]:
         return tuple(self._loaded.values())
 
-    async def build(self) -> None:
-        """Keys first (foreign keys need them), then indexes and statistics, then foreign keys."""
-        for create in (ddl.create_keys, ddl.create_indexes):
-            for broken in await self._build_all(create(self.plan, self._place.schema)):
-                await self._mend(broken)
+    async def build_keys(self) -> None:
+        """Primary keys, UNIQUE constraints and CHECKs: each locks its table for everybody else."""
+        await self._build_or_mend(ddl.create_keys(self.plan, self._place.schema))
+
+    async def build_on_keys(self) -> None:
+        """Indexes and statistics, then foreign keys: all of them let others read the tables."""
+        await self._build_or_mend(ddl.create_indexes(self.plan, self._place.schema))
         await analyze(self._run.connections, self._place, self.plan.tables)
         while not await self._build_foreign_keys():
             await self._settle_orphans()
+
+    async def _build_or_mend(self, statements: Sequence[Statement]) -> None:
+        for broken in await self._build_all(statements):
+            await self._mend(broken)
 
     async def _mend(self, broken: Broken) -> None:
         """Make what was refused after all, without the rows that stood against it."""
@@ -151,6 +158,7 @@ class Constraints:
         self._loaded[table.source.name] = account
 
     async def _stop(self, table: TablePlan, refused: Sequence[RefusedRow]) -> None:
+        self.before_refusal()
         async with self._run.snapshot.reader() as reader:
             raise await refused_error(self._run, reader, table, refused, ordinals_of(self._run, table))
 

@@ -16,11 +16,12 @@ Invariant: outside the staging schema nothing is visible before verification has
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
-from etl.comparison import compare
+from etl.comparison import compare, compare_rows, with_verdict
 from etl.constraints import Constraints
 from etl.errors import ExitStatus, OrphansError, RefusedValueError
 from etl.extract.snapshot import open_snapshot
@@ -38,11 +39,11 @@ from etl.model import Plan
 from etl.options import Options
 from etl.orphan_search import refuse_orphans
 from etl.plan_record import flags_of
-from etl.progress import Progress
+from etl.progress import HeldProgress, Progress
 from etl.report import Report, status_of, with_account, with_differences
 from etl.restoring import RestoredConstraints
 from etl.run import Run
-from etl.tasks import beside, ended_by, to_the_end
+from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import split_foreign_keys, with_created, with_listed
 from etl.transform.schema.describe import describe
@@ -123,21 +124,33 @@ async def create(run: Run, staging: Staging, report: Report) -> Report:
     plan = report.plan.created
     await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
     with run.clock.phase("load", plan.rows_estimate):
-        async with ended_by(refuse_orphans(run.snapshot, report.plan, run.options)):
+        async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
             tables, loaded = await load_all(run, staging, plan.largest_first)
         plan = with_tables(report.plan, tables)
         await ensure_loaded(run.connections, staging, plan, loaded)
     inner, _ = split_foreign_keys(plan)
-    with run.clock.phase("build"):
-        constraints = Constraints(run, staging, inner, loaded)
-        async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
-            await constraints.build()
-        sequences = await reset_sequences(run.connections, staging, constraints.plan)
-        built = await build_views(run, staging, constraints.plan)
-    report = with_account(report, with_created(plan, built), constraints.loaded, sequences)
-    if run.options.verify != "none":
-        report = await compare(run, report, built, staging.schema)
-    return report
+    constraints = Constraints(run.apart, staging, inner, loaded)
+    held = HeldProgress(run.progress)
+    async with AsyncExitStack() as stack:
+        with run.clock.phase("build"):
+            async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
+                await constraints.build_keys()
+            comparing = None
+            if run.options.verify != "none" and run.rejects is None:  # no row goes any more: they can be compared now
+                rows = compare_rows(run, constraints.plan, staging.schema, held)
+                comparing = await stack.enter_async_context(beside(rows))
+                constraints.before_refusal = comparing.cancel
+            await constraints.build_on_keys()
+            sequences = await reset_sequences(run.apart.connections, staging, constraints.plan)
+            if run.options.verify == "none":
+                built = await build_views(run, staging, constraints.plan)
+                return with_account(report, with_created(plan, built), constraints.loaded, sequences)
+        with run.clock.phase("verify", max(plan.rows_estimate - held.rows, 0)):
+            held.release()
+            verified = await (comparing or compare_rows(run, constraints.plan, staging.schema, held))
+            built = await build_views(run, staging, constraints.plan)
+            report = with_account(report, with_created(plan, built), constraints.loaded, sequences)
+            return await with_verdict(run, report, built, staging.schema, verified)
 
 
 async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
@@ -153,7 +166,7 @@ async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())
         with run.clock.phase("load", plan.rows_estimate):
-            async with ended_by(refuse_orphans(run.snapshot, plan, run.options)):
+            async with beside(refuse_orphans(run.snapshot, plan, run.options)):
                 tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
         with run.clock.phase("build"):
             constraints = RestoredConstraints(only, filled, replace(plan, tables=tuple(tables)), loaded)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Progress(Protocol):
-    """What the pipeline calls; every method returns at once and may be called thousands of times a second."""
-
-    def start_phase(self, phase: str, total_rows: int) -> None:
-        """A phase begins: ``load``, ``build``, ``verify``, ``publish``; 0 when rows do not measure it."""
+class TableProgress(Protocol):
+    """What is told of tables within a phase; returns at once, and may be called thousands of times a second."""
 
     def start_table(self, table: str, total_rows: int) -> None:
         """A table begins within the phase; ``total_rows`` is an estimate."""
@@ -20,11 +17,54 @@ class Progress(Protocol):
     def finish_table(self, table: str) -> None:
         """The table is through with the phase."""
 
+
+class Progress(TableProgress, Protocol):
+    """What the pipeline calls."""
+
+    def start_phase(self, phase: str, total_rows: int) -> None:
+        """A phase begins: ``load``, ``build``, ``verify``, ``publish``; 0 when rows do not measure it."""
+
     def finish_phase(self, phase: str, seconds: float) -> None:
         """The phase is over."""
 
     def note(self, message: str) -> None:
         """Something that the user should read."""
+
+
+class HeldProgress:
+    """For a phase that begins beside another one: says nothing before its turn, and then what is left to do."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._held = True
+        self._left: dict[str, int] = {}  # rows of the tables that have begun and not ended
+        self.rows = 0  # that nobody was told of
+
+    def start_table(self, table: str, total_rows: int) -> None:
+        """Remember it, or tell it."""
+        self._left[table] = total_rows
+        if not self._held:
+            self._progress.start_table(table, total_rows)
+
+    def advance(self, table: str, rows: int, source_bytes: int) -> None:
+        """Add it up, or tell it."""
+        if self._held:
+            self._left[table] -= rows
+            self.rows += rows
+        else:
+            self._progress.advance(table, rows, source_bytes)
+
+    def finish_table(self, table: str) -> None:
+        """Forget it, or tell it."""
+        del self._left[table]
+        if not self._held:
+            self._progress.finish_table(table)
+
+    def release(self) -> None:
+        """Tell everything from now on."""
+        self._held = False
+        for table, rows in self._left.items():
+            self._progress.start_table(table, max(rows, 0))
 
 
 class SilentProgress:

@@ -37,6 +37,11 @@ class Run:
         return replace(self, session=replace(self.session, connections=one))
 
     @property
+    def apart(self) -> Run:
+        """The same run on connections of their own, for what goes on beside another step."""
+        return replace(self, session=replace(self.session, connections=self.session.spare))
+
+    @property
     def progress(self) -> Progress:
         return self.clock.progress
 

@@ -27,39 +27,16 @@ def first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 @contextlib.asynccontextmanager
-async def beside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run ``work`` beside the block, which is not left before it has ended; its failure is raised there."""
-    task = asyncio.ensure_future(work)
+async def beside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Run ``work`` beside the block: neither is left before the other has ended.
+
+    The first failure of either cancels the other and is raised by itself, after both have unwound.
+    """
     try:
-        yield
-        await task
-    finally:
-        task.cancel()
-
-
-@contextlib.asynccontextmanager
-async def ended_by(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run ``work`` beside the block, and end the block at once with the failure of ``work``, should there be one."""
-    block = asyncio.current_task()
-    task = asyncio.ensure_future(work)
-
-    def end(ended: asyncio.Task[object]) -> None:
-        if block is not None and not ended.cancelled() and ended.exception() is not None:
-            block.cancel()
-
-    task.add_done_callback(end)
-    try:
-        yield
-        task.remove_done_callback(end)
-        await task
-    except asyncio.CancelledError:
-        if block is None or not task.done() or task.cancelled() or task.exception() is None:
-            raise
-        block.uncancel()
-        await task
-    finally:
-        task.remove_done_callback(end)
-        task.cancel()
+        async with asyncio.TaskGroup() as group:
+            yield group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise first_leaf(failures) from failures
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

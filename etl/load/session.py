@@ -22,9 +22,10 @@ CLEAN_UP_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``connections`` work, one a job; ``control`` holds the run's advisory locks and asks single questions."""
+    """``connections`` work, one a job, ``spare`` ones beside them; ``control`` holds the run's advisory locks."""
 
     connections: Lender
+    spare: Lender
     control: asyncpg.Connection
 
     @property
@@ -37,10 +38,11 @@ class Session:
 async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Session]:
     """Connect to the target; raises TargetError when it cannot be reached or refuses us."""
     control = await connect(address)
-    connections = Connections(address, jobs)
+    connections, spare = Connections(address, jobs), Connections(address, jobs)
     try:
-        yield Session(connections, control)
+        yield Session(connections, spare, control)
     finally:
+        await spare.close()
         await connections.close()
         await hang_up(control)
 

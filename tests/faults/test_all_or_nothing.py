@@ -33,7 +33,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "create table parent (id integer primary key, name text not null, at datetime, amount decimal(10,2));"
             "create table child (id integer primary key, parent_id integer references parent (id), note text);"
             "create index child_parent on child (parent_id);"
+            "create table diary (entry json);"  # of many shapes, so that it is still verified when all is built
         )
+        connection.executemany("insert into diary values (?)", ((f'{{"{i % 50}": [{i}]}}',) for i in range(3 * ROWS)))
         connection.executemany(
             "insert into parent values (?, ?, ?, ?)",
             ((i, f"name {i}", f"2024-03-{i % 28 + 1:02d} 10:00:00", i / 4) for i in range(1, ROWS + 1)),

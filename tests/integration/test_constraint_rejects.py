@@ -188,6 +188,17 @@ def test_a_child_of_a_rejected_parent_stops_the_run_where_it_is_to(
     assert not rejecting.folder.exists()
 
 
+@pytest.mark.parametrize(("orphans", "status"), [("stop", 1), ("not-valid", 5), ("reject", 3)])
+def test_an_orphan_is_dealt_with_while_the_only_reader_verifies(
+    orphans: str, status: int, make_source: MakeSource, etl: EtlCommand, database_dsn: str
+) -> None:
+    """Foreign keys are built beside the verification, which has the source's reader: nobody waits for ever."""
+    large = "create table large as with recursive n(v) as (select 1 union all select v + 1 from n where v < 200000)"
+    source = make_source(f"{FAMILY} {large} select v, hex(randomblob(20)) as text from n;")
+    done = etl("migrate", source, database_dsn, "--jobs", "1", "--orphans", orphans)
+    assert done.status == status, done.err
+
+
 def test_a_rejected_parent_rejects_its_children_to_the_last(
     make_source: MakeSource, rejecting: Rejecting, database_dsn: str
 ) -> None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from etl.progress import SilentProgress
+from etl.progress import HeldProgress, SilentProgress
 from etl.shell.bars import BarProgress
 from etl.shell.meter import Meter
 from etl.shell.progress_lines import JsonProgress, PlainProgress, open_progress
@@ -134,3 +134,26 @@ def test_a_page_costs_next_to_nothing() -> None:
         for _ in range(20_000):
             progress.advance("t", 1, 100)
         assert time.perf_counter() - started < 1.0
+
+
+def test_a_phase_that_began_beside_another_tells_what_is_left_when_its_turn_comes() -> None:
+    """Rows that were verified while indexes were built are no rows of the build, nor of the seconds after it."""
+    stream = io.StringIO()
+    progress = JsonProgress(stream, interval_s=0.0)
+    held = HeldProgress(progress)
+    progress.start_phase("build", 0)
+    for table in ("orders", "items"):
+        held.start_table(table, 100)
+        held.advance(table, 60, 6_000)
+    held.finish_table("items")
+    progress.finish_phase("build", 1.0)
+    assert held.rows == 120
+    progress.start_phase("verify", 80)
+    held.release()
+    held.advance("orders", 40, 4_000)
+    held.finish_table("orders")
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    names = ["phase_started", "phase_finished", "phase_started", "table_started", "table_advanced", "table_finished"]
+    assert [event["event"] for event in told] == names
+    assert {event["table"] for event in told[3:]} == {"orders"}
+    assert (told[-1]["rows"], told[-1]["total_rows"], told[-1]["bytes"]) == (40, 40, 4_000)

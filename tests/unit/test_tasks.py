@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from etl.tasks import ended_by, to_the_end, together
+from etl.tasks import beside, to_the_end, together
 from etl.threads import in_thread
 
 
@@ -80,7 +80,7 @@ async def test_a_failure_beside_a_block_ends_the_block_at_once() -> None:
         raise ValueError("found")
 
     with pytest.raises(ValueError, match="found"):
-        async with ended_by(fail()):
+        async with beside(fail()):
             await asyncio.sleep(60)
 
 
@@ -95,7 +95,7 @@ async def test_work_beside_a_block_is_waited_for_and_its_failure_told() -> None:
         raise ValueError("late")
 
     with pytest.raises(ValueError, match="late"):
-        async with ended_by(work()):
+        async with beside(work()):
             pass
     assert done
 
@@ -111,7 +111,7 @@ async def test_a_cancelled_block_cancels_the_work_beside_it() -> None:
             cancelled.set()
 
     async def block() -> None:
-        async with ended_by(work()):
+        async with beside(work()):
             await asyncio.sleep(60)
 
     task = asyncio.create_task(block())
@@ -120,3 +120,30 @@ async def test_a_cancelled_block_cancels_the_work_beside_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.wait_for(cancelled.wait(), 1)
+
+
+@pytest.mark.parametrize("failing", ["work", "block"])
+async def test_what_runs_beside_a_block_ends_with_it(failing: str) -> None:
+    """The first failure is raised by itself, and the other side has unwound by then: it may hold a connection."""
+    unwound = []
+
+    async def wait(seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)
+            unwound.append(True)
+            raise
+        raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        async with beside(wait(0.01 if failing == "work" else 10)):
+            await wait(0.01 if failing == "block" else 10)
+    assert unwound == [True]
+
+
+async def test_the_result_of_what_ran_beside_can_be_awaited() -> None:
+    """Within the block, or after it."""
+    async with beside(asyncio.sleep(0.01, "done")) as task:
+        pass
+    assert task.result() == "done"
