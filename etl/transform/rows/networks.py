@@ -12,7 +12,7 @@ import re
 from etl.model import PgType, StorageClass
 from etl.transform.rows.outcomes import Converted, Outcome, refuse
 
-_ADDRESS = re.compile(rb"[0-9A-Fa-f:.]{2,45}(?:/[0-9]{1,3})?")
+_ADDRESS = re.compile(rb"([0-9A-Fa-f:.]{2,45})(?:/([0-9]{1,3}))?")
 _HEX = rb"[0-9A-Fa-f]"
 # Pairs with colons or dashes, Cisco's groups of four, or digits alone; bytes → pattern.
 _HARDWARE = {
@@ -27,17 +27,20 @@ _HARDWARE = {
 
 def inet_from_text(value: bytes, target: PgType) -> Outcome:
     """Exact for an IPv4 or IPv6 address, with ``/bits`` or without; for cidr no bit right of the mask is set."""
-    text = value.decode("ascii", "replace")
-    if _ADDRESS.fullmatch(value) is None:
+    match = _ADDRESS.fullmatch(value)
+    if match is None:
         return refuse(value, StorageClass.TEXT, target)
     try:
-        interface = ipaddress.ip_interface(text)
-        if target.name == "cidr" and interface.ip != interface.network.network_address:
-            return refuse(value, StorageClass.TEXT, target, "has bits set to the right of its mask", "inet")
+        address = ipaddress.ip_address(match[1].decode())
     except ValueError:
         return refuse(value, StorageClass.TEXT, target)
-    bare = interface.network.prefixlen == interface.max_prefixlen and target.name == "inet"
-    return Converted(str(interface.ip) if bare else str(interface))
+    bits = address.max_prefixlen if match[2] is None else int(match[2])
+    if bits > address.max_prefixlen:
+        return refuse(value, StorageClass.TEXT, target)
+    if target.name == "cidr" and int(address) & ((1 << (address.max_prefixlen - bits)) - 1):
+        return refuse(value, StorageClass.TEXT, target, "has bits set to the right of its mask", "inet")
+    bare = bits == address.max_prefixlen and target.name == "inet"
+    return Converted(str(address) if bare else f"{address}/{bits}")
 
 
 def macaddr_from_text(value: bytes, target: PgType) -> Outcome:
