@@ -17,6 +17,8 @@ ul { margin: .2rem 0; padding-left: 1.1rem; color: var(--soft); }
 .refused { color: var(--bad); font-weight: 600; } .verdict { font-size: 1.1rem; padding: .6rem .9rem;
 border-left: .4rem solid #2e7d32; background: #8881; } .verdict.bad { border-color: var(--bad); }
 .sample { border: 2px dashed var(--bad); padding: .5rem .9rem; }
+td:first-child code, td:nth-child(3).value { overflow-wrap: break-word; }
+td:first-child { min-width: 12ch; }
 @media print { body { margin: 0; max-width: none; } tr, li { break-inside: avoid; } }
 """
 

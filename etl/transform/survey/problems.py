@@ -102,7 +102,7 @@ def _risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterat
         yield (
             f"the longest value has {census.longest_bytes:,} bytes; an index entry of PostgreSQL holds about "
             f"{LARGEST_INDEX_ENTRY:,} after compression",
-            "drop the index, or make it one of a hash of the column",
+            "drop the index, leave all of them out with --no-indexes, or set such rows aside with --on-error reject",
         )
     rules = {coercion.rule for coercion in survey.coercions}
     if (column.reading.how or "") in census.epochs and (text := early_epoch(table, column, survey.converted, rules)):
@@ -110,7 +110,10 @@ def _risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterat
     unique = column.name in table.primary_key or any(index.unique for index in table.indexes if indexed)
     if unique and survey.coercions:
         named = ", ".join(coercion.rule for coercion in survey.coercions)
-        yield f"a key whose values are coerced ({named}): two of them may become the same", ""
+        yield (
+            f"a key whose values are coerced ({named}): two of them may become the same",
+            "a migration looks before it builds keys, and names both rows; --on-error reject sets the later one aside",
+        )
 
 
 def early_epoch(
