@@ -55,6 +55,7 @@ from etl.transform.schema.decide import (
 )
 from etl.transform.schema.generation import made_plain
 from etl.transform.schema.matching import match_target, tables_with_rows
+from etl.transform.schema.omissions import without_plain_indexes
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
 from etl.transform.schema.views import with_views
@@ -98,6 +99,7 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
     catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
     undecided = undecided_columns(catalog, options.casts)
     plan = plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
+    plan = without_plain_indexes(plan) if options.no_indexes else plan
     return with_backfills(plan, options.backfills)
 
 
@@ -113,8 +115,8 @@ async def meet_target(control: asyncpg.Connection, plan: Plan, options: Options)
 
 
 async def decide_beforehand(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock) -> Plan:
-    """The plan with what cannot be tried before the values are known: ``--integers fit``."""
-    tables = [table for table in plan.tables if needs_survey(table, options.integers)]
+    """The plan with what cannot be tried before the values are known: ``--integers fit``, ``--schema-only``."""
+    tables = [table for table in plan.tables if options.schema_only or needs_survey(table, options.integers)]
     if not tables:
         return plan
     decided, _ = await survey_all(snapshot, replace(plan, tables=tuple(tables)), options, clock)

@@ -43,6 +43,8 @@ class Options:
     grants: tuple[str, ...] = ()  # ROLE[=PRIVILEGES]
     per_table: bool = False  # fill: a transaction a table
     dry_run: bool = False
+    schema_only: bool = False  # everything but the rows
+    no_indexes: bool = False  # but those that keep values apart
     verify: str = "full"  # full | none
     accept_untranslated: bool = False
     timezone: str = "UTC"

@@ -16,6 +16,7 @@ Invariant: outside the staging schema nothing is visible before verification has
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.comparison import compare, compare_rows, with_verdict
 from etl.constraints import Constraints
-from etl.errors import ExitStatus, OrphansError, RefusedValueError
+from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
 from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.load.address import TargetAddress, parse_address
@@ -35,7 +36,7 @@ from etl.load.publish import check_target, move_tables, publish
 from etl.load.rejects import RejectFolder
 from etl.load.session import open_session, staged
 from etl.loading import load_all
-from etl.model import Plan
+from etl.model import LoadedTable, Plan
 from etl.options import Options
 from etl.orphan_search import refuse_orphans
 from etl.plan_record import flags_of
@@ -68,6 +69,11 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 return dry_report(options, address, plan)
             async with open_session(address, options.jobs) as session:
                 plan, occupied = await meet_target(session.control, plan, options)
+                if options.schema_only and plan.filled.tables:
+                    raise TargetOccupiedError(
+                        f"--schema-only: {plan.filled.tables[0].name} is there already",
+                        "--mode replace makes tables anew; --tables or --exclude choose others",
+                    )
                 plan = await decide_beforehand(snapshot, plan, options, clock)
                 if options.dry_run:
                     return dry_report(options, address, plan)
@@ -123,11 +129,13 @@ async def create(run: Run, staging: Staging, report: Report) -> Report:
     """Load, build and verify the tables of the run's own inside the staging schema."""
     plan = report.plan.created
     await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
-    with run.clock.phase("load", plan.rows_estimate):
-        async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
-            tables, loaded = await load_all(run, staging, plan.largest_first)
-        plan = with_tables(report.plan, tables)
-        await ensure_loaded(run.connections, staging, plan, loaded)
+    loaded: Sequence[LoadedTable] = ()
+    if not run.options.schema_only:
+        with run.clock.phase("load", plan.rows_estimate):
+            async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
+                tables, loaded = await load_all(run, staging, plan.largest_first)
+            plan = with_tables(report.plan, tables)
+            await ensure_loaded(run.connections, staging, plan, loaded)
     inner, _ = split_foreign_keys(plan)
     constraints = Constraints(run.apart, staging, inner, loaded)
     held = HeldProgress(run.progress)

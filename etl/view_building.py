@@ -21,7 +21,7 @@ from etl.verify.compare import refuse_unknown_types, verify_table
 async def build_views(run: Run, place: Workplace, plan: Plan) -> Plan:
     """Create the views of the plan and compare their rows; returns the plan with those that stay."""
     plan = await _create(run, place, plan)
-    if run.options.verify == "none":
+    if run.options.verify == "none" or run.options.schema_only:
         return plan
     reasons: dict[str, str] = {}
     for view in plan.views:

@@ -45,6 +45,8 @@ def verdict_line(report: Report) -> str:
     if found is Verdict.DIFFERENT:
         fate = "nothing was published" if report.command == "migrate" else "the target differs from the source"
         return f"verdict: DIFFERENT: {what}; {fate}"
+    if report.flags.get("schema_only"):
+        return f"verdict: schema only: {_plural(len(told), 'table')} as planned, without rows"
     if found is Verdict.NOT_VERIFIED:
         return f"verdict: not verified: {what}"
     line = f"verdict: equal: {what}, every value compared"

@@ -133,6 +133,8 @@ loading = together(
     matching,
     ownership,
     option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
+    option("--schema-only", is_flag=True, help="Create everything but the rows."),
+    option("--no-indexes", is_flag=True, help="Leave out the indexes that keep no values apart."),
     option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value."),
     option(
         "--accept-untranslated", is_flag=True, help="Exit 0 although views, triggers or checks were not translated."
