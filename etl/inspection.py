@@ -22,6 +22,7 @@ from etl.errors import RefusedError, RefusedValueError
 from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.cursor import read_by_cursor
+from etl.extract.leaf_pages import read_leaf_pages
 from etl.extract.pages import read_pages
 from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
@@ -209,8 +210,10 @@ def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) 
     """The pages of a table, by key ranges where it has a rowid; binary JSON as text."""
     if table.source.rowid_name is None:
         pages = read_by_cursor(snapshot.python, table.source, page_bytes)
-    else:
+    elif snapshot.file is None:
         pages = read_pages(reader, table.source, page_bytes)
+    else:
+        pages = read_leaf_pages(snapshot.file, reader, table.source, page_bytes)
     binary = [place for place, column in enumerate(table.columns) if column.reading.how == BINARY_JSON]
     return with_documents(pages, binary) if binary else pages
 

@@ -55,12 +55,13 @@ def guard(path: str, busy_timeout_s: float) -> None:
     for line in sys.stdin:
         command = line.strip()
         if command == "release":
+            wal_bytes = fingerprint(file, path)["wal"]["size"]  # while writers are still kept out
             # The control goes first: the last connection to close would checkpoint and rewrite the main file.
             if control is not None:
                 control.rollback()
                 control.close()
                 control = None
-            say(released={"fingerprint": fingerprint(file, path)})
+            say(released={"fingerprint": fingerprint(file, path), "wal_bytes": wal_bytes})
         elif command == "check":
             say(check=reader.execute("pragma quick_check(1)").fetchone()[0])
         elif command == "finish":

@@ -7,6 +7,7 @@ read plain where that proves the storage class (``proof.py``), else split into o
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,20 +30,27 @@ SPLIT_CLASSES = (
 
 async def read_pages(reader: Reader, table: SourceTable, page_bytes: int) -> AsyncGenerator[SourcePage, None]:
     """Yield the pages of a rowid table in rowid order. ``page_bytes`` bounds a page, but for a row that is larger."""
-    reading = Reading(reader, table)
-    number = 0
-    for_next: int | None = None
+    async with aclosing(read_range(Reading(reader, table), page_bytes, 0, None, None)) as pages:
+        async for page in pages:
+            yield page
+
+
+async def read_range(
+    reading: Reading, page_bytes: int, number: int, after: int | None, last: int | None
+) -> AsyncGenerator[SourcePage, None]:
+    """The rows after one rowid up to another (None: from the first, to the last), in pages from ``number`` on."""
+    reading.last = last
     while True:
-        limits = await in_thread(reading.page_limits, for_next, page_bytes)
+        limits = await in_thread(reading.page_limits, after, page_bytes)
         if not limits:
             return
         for limit in limits:
-            page = await in_thread(reading.read, number, for_next, limit)
+            page = await in_thread(reading.read, number, after, limit)
             if page is None:
                 return
             yield page
             number += 1
-            for_next = int(page.keys[0][-1].as_py())
+            after = int(page.keys[0][-1].as_py())
             if page.row_count < limit:
                 return
 
@@ -59,6 +67,7 @@ class Reading:
         self.key = self.table.rowid_alias or self.table.rowid_name or ""
         self.key_index = next((i for i, c in enumerate(self.columns) if c.name == self.table.rowid_alias), None)
         self.split = {i for i, column in enumerate(self.columns) if never_proven(column, self.table.strict)}
+        self.last: int | None = None  # no row beyond this one is read
 
     def page_limits(self, after: int | None, page_bytes: int) -> list[int]:
         """How many rows the next pages take; empty at the end of the table."""
@@ -126,8 +135,9 @@ class Reading:
 
     def _range(self, after: int | None) -> str:
         # the first page has no bound: `rowid > -2^63` would lose a row
-        bound = "" if after is None else f"where {self._key_sql} > {after} "
-        return f"{bound}order by {self._key_sql}"
+        bounds = [f"{self._key_sql} {sign} {key}" for sign, key in ((">", after), ("<=", self.last)) if key is not None]
+        where = f"where {' and '.join(bounds)} " if bounds else ""
+        return f"{where}order by {self._key_sql}"
 
     @property
     def _key_sql(self) -> str:

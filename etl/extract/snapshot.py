@@ -20,6 +20,7 @@ import aiosqlite
 
 from etl.errors import SnapshotError, SourceError
 from etl.extract import guardian as guardian_module
+from etl.extract.database_file import DatabaseFile
 from etl.extract.reader import Reader, source_hint
 from etl.threads import in_thread
 
@@ -31,14 +32,23 @@ T = TypeVar("T")
 
 
 class Snapshot:
-    """The pinned readers of one run. ``readers`` are for pages, ``python`` for pragmas, censuses and single rows."""
+    """The pinned readers of one run. ``readers`` are for pages, ``python`` for pragmas, censuses and single rows.
+
+    ``file`` is the main file, where the snapshot is all in it and it cannot change while the snapshot lives; else None.
+    """
 
     def __init__(
-        self, path: Path, guardian: Guardian, readers: tuple[Reader, ...], python: aiosqlite.Connection
+        self,
+        path: Path,
+        guardian: Guardian,
+        readers: tuple[Reader, ...],
+        python: aiosqlite.Connection,
+        file: DatabaseFile | None,
     ) -> None:
         self.path = path
         self.python = python
         self.readers = readers
+        self.file = file
         self._guardian = guardian
         self._idle: asyncio.Queue[Reader] = asyncio.Queue()
         for reader in readers:
@@ -80,6 +90,7 @@ class Guardian:
         self._process = process
         self._conversation = asyncio.Lock()
         self.pinned: dict[str, Any] = {}
+        self.main_file_is_all = False  # all of the snapshot is in the main file, and nobody can change it there
 
     @classmethod
     async def start(cls, path: Path) -> Guardian:
@@ -112,11 +123,20 @@ class Guardian:
     async def release_writers(self) -> None:
         """Let writers go on; raises SnapshotError when somebody wrote although nobody should have."""
         released = (await self.ask("release"))["released"]
+        # A reader of a rollback journal keeps writers from the file. A reader that began when the WAL was empty keeps
+        # checkpoints from it, since what is checkpointed while it lives was written after its snapshot.
+        self.main_file_is_all = self.pinned["journal_mode"] != "wal" or (
+            self.pinned["write_lock"] and released["wal_bytes"] == 0
+        )
         if not self.pinned["write_lock"] and released["fingerprint"] != self.pinned["fingerprint"]:
             raise SnapshotError(
                 f"{self._path}: another process wrote to it while the snapshot was taken",
                 f"the write lock could not be had ({self.pinned['lock_error']}): stop the application and try again",
             )
+
+    def protects(self, file: DatabaseFile) -> bool:
+        """Whether this file alone is the snapshot, and stays so."""
+        return self.main_file_is_all and file.inode == self.pinned["fingerprint"]["inode"]
 
     def ensure_alive(self) -> None:
         if self._process.returncode is not None:
@@ -178,13 +198,16 @@ async def open_snapshot(path: Path, reader_count: int) -> AsyncIterator[Snapshot
     guardian = await Guardian.start(path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(guardian.stop)
+        # before the readers pin, and until they have closed: closing it drops the locks of this process
+        file = DatabaseFile(path)
+        stack.callback(file.close)
         readers = tuple(Reader(path) for _ in range(reader_count))
         for reader in readers:
             stack.push_async_callback(in_thread, reader.close)
             await in_thread(reader.pin)
         python = await stack.enter_async_context(python_reader(path))
         await guardian.release_writers()
-        yield Snapshot(path, guardian, readers, python)
+        yield Snapshot(path, guardian, readers, python, file if guardian.protects(file) else None)
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from etl.extract.cursor import read_by_cursor
 from etl.extract.pages import read_pages
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import open_snapshot
-from etl.model import PlainColumn, SourceValues
+from tests.reading import told
 
 DECLARED = [
     "",
@@ -85,32 +84,6 @@ def build(path: Path, declared: list[str], rows: list[list[Any]], without_rowid:
     stored = connection.execute(f"select {terms} from t order by k").fetchall()
     connection.close()
     return stored
-
-
-def told(values: SourceValues, row: int) -> tuple[bytes, Any]:
-    """What the page says of one cell, in the words of ``build``."""
-    if isinstance(values, PlainColumn):
-        array = values.array
-        if not array[row].is_valid:
-            return b"null", None
-        if pa.types.is_string(array.type):
-            return b"text", array.view(pa.binary())[row].as_py()
-        value = array[row].as_py()
-        if isinstance(value, float) and values.integral_is_integer and value.is_integer():
-            return b"integer", int(value)
-        return {int: b"integer", float: b"real", bytes: b"blob"}[type(value)], value
-    found = [
-        (name, part[row].as_py() if name != b"text" else part.view(pa.binary())[row].as_py())
-        for name, part in (
-            (b"integer", values.integers),
-            (b"real", values.reals),
-            (b"text", values.texts),
-            (b"blob", values.blobs),
-        )
-        if part[row].is_valid
-    ]
-    assert len(found) <= 1
-    return found[0] if found else (b"null", None)
 
 
 async def read_all(path: Path, page_bytes: int, by_cursor: bool) -> list[tuple[Any, ...]]:

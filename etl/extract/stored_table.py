@@ -1,0 +1,48 @@
+"""How the rows of one table stand in the file: its root page, and which column of a record is which of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etl.extract.database_file import UnusualPageError
+from etl.extract.reader import Reader
+from etl.model import SourceColumn, SourceTable
+
+MOST_COLUMNS = 32_767  # SQLite's own bound
+VIRTUAL = 2  # `hidden` of a generated column that is not stored
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """``places`` has the record's column for each column of the table; None for the one that is the rowid."""
+
+    columns: Sequence[SourceColumn]
+    root: int
+    column_count: int  # of a record
+    places: tuple[int | None, ...]
+    null_when_absent: frozenset[int]  # columns of the record that are NULL where it is too short for them
+
+
+def find_stored_table(reader: Reader, table: SourceTable) -> StoredTable:
+    """Ask SQLite; raises UnusualPageError for a table whose columns are not all stored."""
+    name = literal(table.name)
+    roots = reader.query(f"select rootpage from main.sqlite_schema where type = 'table' and name = {name}", 2)
+    found = reader.query(
+        f"select name, hidden, dflt_value is null from pragma_table_xinfo({name}, 'main') order by cid", MOST_COLUMNS
+    )
+    stored = [row for row in zip(*(column.to_pylist() for column in found.columns), strict=True) if row[1] != VIRTUAL]
+    places = {column: place for place, (column, _, _) in enumerate(stored)}
+    if roots.num_rows != 1 or any(column.name not in places for column in table.columns):
+        raise UnusualPageError("not all of its columns are stored")
+    return StoredTable(
+        columns=table.columns,
+        root=int(roots.column(0)[0].as_py()),
+        column_count=len(stored),
+        places=tuple(None if column.name == table.rowid_alias else places[column.name] for column in table.columns),
+        null_when_absent=frozenset(place for place, (_, _, has_no_default) in enumerate(stored) if has_no_default),
+    )
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
