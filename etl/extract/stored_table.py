@@ -25,7 +25,7 @@ class StoredTable:
 
 
 def find_stored_table(reader: Reader, table: SourceTable) -> StoredTable:
-    """Ask SQLite; raises UnusualPageError for a table whose columns are not all stored."""
+    """Ask SQLite; raises UnusualPageError for a table that does not stand in the file with all its columns."""
     name = literal(table.name)
     roots = reader.query(f"select rootpage from main.sqlite_schema where type = 'table' and name = {name}", 2)
     found = reader.query(
@@ -33,11 +33,13 @@ def find_stored_table(reader: Reader, table: SourceTable) -> StoredTable:
     )
     stored = [row for row in zip(*(column.to_pylist() for column in found.columns), strict=True) if row[1] != VIRTUAL]
     places = {column: place for place, (column, _, _) in enumerate(stored)}
-    if roots.num_rows != 1 or any(column.name not in places for column in table.columns):
+    if roots.num_rows != 1 or not (root := int(roots.column(0)[0].as_py() or 0)):
+        raise UnusualPageError("it is a virtual table")
+    if any(column.name not in places for column in table.columns):
         raise UnusualPageError("not all of its columns are stored")
     return StoredTable(
         columns=table.columns,
-        root=int(roots.column(0)[0].as_py()),
+        root=root,
         column_count=len(stored),
         places=tuple(None if column.name == table.rowid_alias else places[column.name] for column in table.columns),
         null_when_absent=frozenset(place for place, (_, _, has_no_default) in enumerate(stored) if has_no_default),

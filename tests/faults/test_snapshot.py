@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import signal
 import sqlite3
@@ -18,7 +19,9 @@ import pytest
 
 from etl.errors import SnapshotError, SourceError
 from etl.extract.reader import Reader
-from etl.extract.snapshot import open_snapshot
+from etl.extract.snapshot import Snapshot, open_snapshot
+from etl.inspection import make_plan, read
+from etl.options import Options
 from etl.threads import in_thread
 
 ROWS = 4000
@@ -105,12 +108,56 @@ async def test_without_the_guardian_the_same_readers_disagree(tmp_path: Path) ->
     assert len(states) > 1
 
 
+async def values_read(snapshot: Snapshot, path: Path) -> set[tuple[str, int]]:
+    """What the load would read of both tables, through whatever it reads with."""
+    plan = await make_plan(snapshot, Options(path, ""))
+    seen = set()
+    async with snapshot.reader() as reader:
+        for table in plan.tables:
+            rows = 0
+            async for page in read(snapshot, reader, table, 200_000):
+                seen |= {(table.source.name, value) for value in set(page.columns[1].array.to_pylist())}
+                rows += page.row_count
+            assert rows == ROWS
+    return seen
+
+
+async def test_an_empty_wal_lets_the_file_be_read_and_no_checkpoint_changes_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The load reads the main file beside SQLite: a writer that commits and checkpoints all the time must not show."""
+    path = tmp_path / "live.db"
+    make_pair(path, "wal")
+    async with open_snapshot(path, 2) as snapshot:
+        assert snapshot.file is not None
+        with writing(path) as writer, caplog.at_level(logging.DEBUG, "etl.extract"):
+            for _ in range(6):
+                assert await values_read(snapshot, path) == {("t", 0), ("u", 0)}
+                await asyncio.sleep(0.1)
+            assert writer.poll() is None
+        assert Path(f"{path}-wal").stat().st_size > 0
+        snapshot.ensure_held()
+    assert "through SQLite" not in caplog.text
+
+
+async def test_rows_that_stand_in_the_wal_are_read_through_sqlite(tmp_path: Path) -> None:
+    """The main file is not all of the snapshot then, and its pages are old."""
+    path = tmp_path / "live.db"
+    make_pair(path, "wal")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("update t set v = 7")
+        async with open_snapshot(path, 2) as snapshot:
+            assert snapshot.file is None
+            assert await values_read(snapshot, path) == {("t", 7), ("u", 0)}
+
+
 async def test_in_rollback_journal_mode_writers_wait_and_the_snapshot_says_so(tmp_path: Path) -> None:
     """The writer cannot commit while the snapshot lives; the user is told."""
     path = tmp_path / "rollback.db"
     make_pair(path, "delete")
     async with open_snapshot(path, 2) as snapshot:
         assert snapshot.blocks_writers
+        assert snapshot.file is not None
         with contextlib.closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as other:
             other.execute("begin immediate")
             other.execute("update t set v = 1")
