@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from etl.errors import SourceError
 from etl.extract.proof import prove_plain
-from etl.extract.reader import Reader
+from etl.extract.reader import Reader, source_hint
 from etl.model import Affinity, SourceColumn, SourcePage, SourceTable, SourceValues, SplitColumn
 from etl.threads import in_thread
 
@@ -87,10 +88,11 @@ class Reading:
         batch = self._select(range(len(self.columns)), after, limit)
         if batch.num_rows == 0:
             return None
-        values = self._prove(batch, after, limit)
         keys = (
             batch.column(batch.num_columns - 1) if self.key_index is None else batch.column(self._place(self.key_index))
         )
+        self._ensure_ascending(keys.to_numpy(), after)
+        values = self._prove(batch, after, limit)
         return SourcePage(
             number=number,
             row_count=batch.num_rows,
@@ -99,6 +101,13 @@ class Reading:
             keys=(keys,),
             source_bytes=batch.nbytes,
         )
+
+    def _ensure_ascending(self, keys: np.ndarray, after: int | None) -> None:
+        """A damaged tree may lead SQLite in a circle; then the next page would begin before this one, for ever."""
+        if (keys[1:] <= keys[:-1]).any() or (after is not None and keys[0] <= after):
+            raise SourceError(
+                f"{self.table.name}: the database is damaged: its rowids do not ascend", source_hint("malformed")
+            )
 
     def _prove(self, batch: pa.RecordBatch, after: int | None, limit: int) -> tuple[SourceValues, ...]:
         values: list[SourceValues | None] = []
