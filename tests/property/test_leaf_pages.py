@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Callable
@@ -247,9 +248,8 @@ def test_a_cycle_in_the_tree_ends(tall: Path, tmp_path: Path, target: str) -> No
     content[changed + 8 : changed + 12] = root.to_bytes(4, "big")
     path = tmp_path / "source.db"
     path.write_bytes(content)
-    outcome = asyncio.run(attempt(path, read_leaf_pages, tall))
-    assert outcome == asyncio.run(attempt(path, by_query, tall))
-    assert "malformed" in outcome
+    for read in (read_leaf_pages, by_query):
+        assert re.search("malformed|damaged", asyncio.run(attempt(path, read, tall)))
 
 
 async def attempt(path: Path, read: Read, sound: Path) -> str:
