@@ -153,6 +153,11 @@ class Fill:
                     f"{table.name} holds rows, and {outside[0]}, which is not part of the run, references it",
                     "run as the owner of that table, or empty both yourself",
                 )
+        for table in occupied:
+            if not table.may_truncate:
+                raise TargetError(
+                    f"the role may not empty {table.name}", f"grant truncate on {table.name} to the role that loads;"
+                )
         if occupied:
             names = [f"{'only ' if table.is_plain else ''}{table.name}" for table in self._closed_by_keys(occupied)]
             with named_errors("truncate"):

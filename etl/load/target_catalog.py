@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import asyncpg
 
+from etl.errors import TargetError
 from etl.load.connect import named_errors, quote
 from etl.model import ForeignKeyPlan, TargetColumn, TargetTable
 
@@ -89,6 +90,7 @@ async def read_target_tables(
 ) -> tuple[TargetTable, ...]:
     """The relations of ``schema`` that bear one of these names, in any case of letters."""
     with named_errors(f"the tables of {schema}"):
+        await _require_usage(connection, schema)
         wanted = sorted({name.lower() for name in names})
         relations = await connection.fetch(_RELATIONS, schema, wanted)
         oids = [row["oid"] for row in relations if row["kind"] in "rp"]
@@ -110,6 +112,19 @@ async def read_target_tables(
             )
             tables.append(table)
         return tuple(tables)
+
+
+async def _require_usage(connection: asyncpg.Connection, schema: str) -> None:
+    may_use = await connection.fetchval(
+        "select to_regnamespace($1) is null or pg_catalog.has_schema_privilege(to_regnamespace($1), 'usage')",
+        quote(schema),
+    )
+    if not may_use:
+        role = await connection.fetchval("select current_user::text")
+        raise TargetError(
+            f"the role {role} may not look into the schema {schema}",
+            f"grant usage on schema {quote(schema)} to {quote(role)};",
+        )
 
 
 async def _read_columns(connection: asyncpg.Connection, oids: list[int]) -> Mapping[int, list[TargetColumn]]:
