@@ -9,16 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
+
 from etl.clock import Clock
 from etl.errors import ExitStatus
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import make_plan
+from etl.inspection import make_plan, meet_target
 from etl.load.address import parse_address
 from etl.load.connect import guarded
 from etl.load.session import open_session
 from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
-from etl.plan_record import flags_of, read_record
+from etl.plan_record import PlanRecord, flags_of, read_record
 from etl.progress import Progress, TableProgress
 from etl.report import Report
 from etl.run import Run
@@ -35,15 +37,29 @@ async def verify(options: Options, progress: Progress) -> Report:
     record = None if options.plan is None else read_record(options.plan)
     options = options if record is None else record.options(options)
     async with open_snapshot(options.source, options.jobs) as snapshot:
-        plan = replace(await make_plan(snapshot, options), views=())
-        plan = plan if record is None else record.apply(plan)
         async with open_session(address, options.jobs) as session:
+            plan = replace(await make_plan(snapshot, options), views=())
+            plan = await as_filled(session.control, plan, options, record)
+            plan = plan if record is None else record.apply(plan)
             found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
             plan, absent = fit_plan(plan, found)
             absent = absent if record is None else (*absent, *record.type_differences(plan))
             report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
             report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
             return replace(report, phases=clock.seconds, server_version=session.server_version)
+
+
+async def as_filled(control: asyncpg.Connection, plan: Plan, options: Options, record: PlanRecord | None) -> Plan:
+    """The plan with the tables that the run had filled as the target has them: their rows alone are compared."""
+    everything = frozenset(table.source.name for table in plan.tables)
+    filled = record.filled if record is not None else everything if options.mode == "fill" else frozenset[str]()
+    kept = record.kept if record is not None else options.keep
+    if not filled and not kept:
+        return plan
+    matched, _ = await meet_target(control, plan, replace(options, mode="auto", keep=kept))
+    planned = {table.source.name: table for table in plan.tables}
+    tables = (table if table.source.name in filled else planned[table.source.name] for table in matched.tables)
+    return replace(plan, tables=tuple(tables))
 
 
 async def compare(run: Run, report: Report, plan: Plan, schema: str, absent: Iterable[Difference] = ()) -> Report:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import UsageError
-from etl.model import ColumnPlan, Difference, Plan, Reading, TablePlan
+from etl.model import ColumnPlan, Difference, PgType, Plan, Reading, TablePlan
 from etl.options import Options
 
 OF_A_RUN = frozenset(  # flags that say how a run goes, not what becomes of the values
@@ -47,6 +47,8 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
             table.source.name: {column.source.name: _column_record(column) for column in table.columns}
             for table in plan.tables
         },
+        "filled": sorted(table.source.name for table in plan.filled.tables),
+        "kept": sorted(plan.kept),
         "not_valid": {
             table.source.name: names
             for table in plan.tables
@@ -64,7 +66,14 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
 def _column_record(column: ColumnPlan) -> dict[str, Any]:
     plain = Reading()
     reading = {name: value for name, value in asdict(column.reading).items() if value != getattr(plain, name)}
-    return {"target": column.name, "type": str(column.type), "reading": reading}
+    return {"target": column.name, "type": _stored(column.type), "reading": reading}
+
+
+def _stored(kind: PgType) -> str:
+    """The type as a verification reads it back: of a domain the type under it, of an enum its labels as text."""
+    while kind.base is not None and not kind.name.endswith("[]"):
+        kind = kind.base
+    return "text" if kind.labels else str(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,16 @@ class PlanRecord:
 
     path: Path
     content: Mapping[str, Any]
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The source's names of the tables that the target had already."""
+        return frozenset(self.content.get("filled", ()))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The tables that were left as they were."""
+        return tuple(self.content.get("kept", ()))
 
     def options(self, options: Options) -> Options:
         """The options with the flags of that run in place of those that shape a plan."""
@@ -141,6 +160,7 @@ def read_record(path: Path) -> PlanRecord:
     try:
         content = orjson.loads(path.read_bytes())["plan"]
         found = {name: content[name] for name in ("flags", "columns", "not_valid", "left_out", "hash")}
+        found |= {name: content.get(name, ()) for name in ("filled", "kept")}  # later than the others
     except OSError as error:
         raise UsageError(f"--plan {path}: cannot be read: {error.strerror}", "name a report in JSON") from error
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:

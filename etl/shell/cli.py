@@ -11,7 +11,18 @@ from typing import Any, NoReturn
 
 import click
 
-from etl.shell.flags import embedding, loading, matching, option, password, selection, telling, values
+from etl.shell.flags import (
+    Word,
+    embedding,
+    leaving,
+    loading,
+    matching,
+    option,
+    password,
+    selection,
+    telling,
+    values,
+)
 
 
 def show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -90,6 +101,14 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @click.argument("target", required=False)
 @selection
 @values
+@option(
+    "--mode",
+    type=Word(("create", "fill")),
+    default="create",
+    show_default=True,
+    help="Whose the tables are: made by a run, or the application's own, of which the rows alone are compared.",
+)
+@leaving
 @option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
 @password
 @telling

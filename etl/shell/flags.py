@@ -107,6 +107,15 @@ values = together(
     option("--truncate", is_flag=True, help="Cut text to the n of varchar(n) and char(n)."),
     option("--integers", type=Word(("bigint", "fit")), default="bigint", show_default=True, help="Types of integers."),
 )
+leaving = together(
+    option("--keep", multiple=True, metavar="GLOB", help="Leave these tables of the target as they are; repeatable."),
+    option(
+        "--ignore-columns",
+        multiple=True,
+        metavar="TABLE.COLUMN",
+        help="Leave these columns behind, which the target's own tables have not; globs; repeatable.",
+    ),
+)
 matching = together(
     option(
         "--mode",
@@ -117,13 +126,7 @@ matching = together(
     ),
     option("--force", is_flag=True, help="Empty target tables that hold rows, in the transaction that fills them."),
     option("--empty", multiple=True, metavar="GLOB", help="Empty these alone, as --force does all; repeatable."),
-    option("--keep", multiple=True, metavar="GLOB", help="Leave these tables of the target as they are; repeatable."),
-    option(
-        "--ignore-columns",
-        multiple=True,
-        metavar="TABLE.COLUMN",
-        help="Leave these columns behind, which the target's own tables have not; globs; repeatable.",
-    ),
+    leaving,
 )
 ownership = together(
     option("--owner", metavar="ROLE", help="Whose the created tables are.  [default: the role that connects]"),

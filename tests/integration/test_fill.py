@@ -254,3 +254,21 @@ def test_fill_alone_names_the_tables_that_are_missing(etl: EtlCommand, source: P
     created = etl("migrate", source, database_dsn, "--mode", "create")
     assert created.status == 1
     assert "table public.author" in created.errors[0]
+
+
+def test_the_rows_can_be_verified_at_any_later_time(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """By the report of the run, or by saying whose the tables are; and it objects to what was changed since."""
+    run_apart(
+        execute(database_dsn, "create table book (meta jsonb, id int primary key, title varchar(40), author_id int)")
+    )
+    done = etl("migrate", source, database_dsn, "--report", "r.json")  # one filled, one created
+    assert done.status == 0, done.err
+    by_report = etl("verify", source, database_dsn, "--plan", "r.json")
+    assert by_report.status == 0, by_report.out + by_report.err
+    by_mode = etl("verify", source, database_dsn, "--mode", "fill", "--cast", "author.at=timestamp:epoch-ms")
+    assert by_mode.status == 0, by_mode.out + by_mode.err
+    run_apart(execute(database_dsn, "update book set title = 'compilers' where id = 3"))
+    for flags in (("--plan", "r.json"), ("--mode", "fill", "--cast", "author.at=timestamp:epoch-ms")):
+        changed = etl("verify", source, database_dsn, *flags)
+        assert changed.status == 4
+        assert "Compilers" in changed.out
