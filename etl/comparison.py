@@ -36,17 +36,19 @@ async def verify(options: Options, progress: Progress) -> Report:
     clock = Clock(progress)
     record = None if options.plan is None else read_record(options.plan)
     options = options if record is None else record.options(options)
-    async with open_snapshot(options.source, options.jobs) as snapshot:
-        async with open_session(address, options.jobs) as session:
-            plan = replace(await make_plan(snapshot, options), views=())
-            plan = await as_filled(session.control, plan, options, record)
-            plan = plan if record is None else record.apply(plan)
-            found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
-            plan, absent = fit_plan(plan, found)
-            absent = absent if record is None else (*absent, *record.type_differences(plan))
-            report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
-            report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
-            return replace(report, phases=clock.seconds, server_version=session.server_version)
+    async with (
+        open_snapshot(options.source, options.jobs) as snapshot,
+        open_session(address, options.jobs) as session,
+    ):
+        plan = replace(await make_plan(snapshot, options), views=())
+        plan = await as_filled(session.control, plan, options, record)
+        plan = plan if record is None else record.apply(plan)
+        found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
+        plan, absent = fit_plan(plan, found)
+        absent = absent if record is None else (*absent, *record.type_differences(plan))
+        report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
+        report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
+        return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
 async def as_filled(control: asyncpg.Connection, plan: Plan, options: Options, record: PlanRecord | None) -> Plan:
