@@ -129,7 +129,10 @@ async def test_defaults_give_what_sqlite_gives(make_source: MakeSource, server: 
         "create table d (a text default 'it''s', b text default \"dq\", c int default -7, e boolean default true,"
         " f numeric(5,2) default 1.5, g text default 1, h text default (datetime('now')),"
         " i int default (strftime('%s', 'now')), j text default current_date,"
-        " k text default (strftime('%Y-%m-%dT%H:%M', 'now')), l real default .5);"
+        " k text default (strftime('%Y-%m-%dT%H:%M', 'now')), l real default .5,"
+        " m text default (lower(hex(randomblob(20)))), n blob default (randomblob(5)),"
+        " o text default (hex(randomblob(8))),"
+        " p real default (julianday('now')), q text default (datetime('now', '-1 day', '+30 minutes')));"
         "insert into d default values;"
     )
     path = make_source(script)
@@ -144,7 +147,12 @@ async def test_defaults_give_what_sqlite_gives(make_source: MakeSource, server: 
         assert source[name] == target[name], name
     assert (source["e"], source["f"]) == (int(target["e"]), float(target["f"]))
     assert abs(source["i"] - target["i"]) < 60
-    for name in ("h", "j", "k"):
+    assert abs(source["p"] - target["p"]) < 60 / 86400
+    for name in ("m", "n", "o"):
+        assert len(source[name]) == len(target[name])
+        assert source[name] != target[name]
+    assert (target["m"], target["o"]) == (target["m"].lower(), target["o"].upper())
+    for name in ("h", "j", "k", "q"):
         assert len(source[name]) == len(target[name])
         assert source[name][:10] == target[name][:10]
 

@@ -1,28 +1,27 @@
 """Translate a column's DEFAULT into the value that its target type holds for what SQLite would have stored.
 
-Invariant: a default is a constant or the current time; it is rendered only where it surely fits the column's type,
-else ``Untranslatable``. 'now' never reaches PostgreSQL as a literal: it would freeze at the moment of the migration.
+Invariant: a default is a constant, the current time or random bytes; it is rendered only where it surely fits the
+column's type, else ``Untranslatable``. 'now' never reaches PostgreSQL as a literal: it would freeze at the moment of
+the migration.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 
 from sqlglot import exp
 
 from etl.model import PgType
+from etl.transform.schema.clocks import CLOCK_WORDS, UTC_NOW, Clock, clock_call, render_clock
 from etl.transform.schema.literals import is_iso_date, number_literal
 from etl.transform.schema.names import quote_text
-from etl.transform.schema.syntax import Untranslatable, parse, unwrapped, written
-from etl.transform.schema.times import time_template
+from etl.transform.schema.random_values import RandomBytes, random_bytes, render_random
+from etl.transform.schema.syntax import Untranslatable, parse, unwrapped
 from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
-UTC_NOW = "(now() at time zone 'utc')"  # SQLite's clock functions give UTC without an offset
-EPOCH_NOW = "floor(extract(epoch from now()))::bigint"
 EPOCH_FACTORS = {"epoch-s": 1, "epoch-ms": 1000}  # of what counts seconds since 1970
 INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 PLAIN_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
@@ -34,24 +33,7 @@ OFFSET_TEXT = re.compile(r"(.+[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|[+-]\d\
 TIME_TEXT = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?", re.ASCII)
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
-TIMESTAMP_FORMAT, DATE_FORMAT, TIME_FORMAT = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%H:%M:%S"
-CLOCK_WORDS = {
-    "current_timestamp": TIMESTAMP_FORMAT,
-    "current_date": DATE_FORMAT,
-    "current_time": TIME_FORMAT,
-}
-CLOCK_FUNCTIONS = {"datetime": TIMESTAMP_FORMAT, "date": DATE_FORMAT, "time": TIME_FORMAT}
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The current time as SQLite's function gives it: text in a strftime format, or seconds times ``factor``."""
-
-    format: str | None
-    factor: int = 1
-
-
-Constant = None | int | Decimal | str | bytes | Clock
+Constant = None | int | Decimal | str | bytes | Clock | RandomBytes
 
 
 def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | None:
@@ -65,7 +47,9 @@ def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | 
     if how is not None:
         return _read_as(value, type_, how)
     if isinstance(value, Clock):
-        return _clock(value, type_)
+        return render_clock(value, type_)
+    if isinstance(value, RandomBytes):
+        return render_random(value, type_)
     kind = type_.name
     if kind in INTEGER_TYPES:
         return _integer(value, INTEGER_BITS[kind])
@@ -109,70 +93,13 @@ def constant(node: exp.Expression) -> Constant:
         # `default abc` and `default "abc"` are strings to SQLite, but for its three clock words
         word = "" if node.this.quoted else node.name.lower()
         return Clock(CLOCK_WORDS[word]) if word in CLOCK_WORDS else str(node.name)
-    return _clock_call(node)
+    return random_bytes(node) or clock_call(node)
 
 
 def _number(text: str) -> int | Decimal:
     number = Decimal(text)
     integer = re.fullmatch(r"-?\d+", text) and -(2**63) <= int(text) < 2**63
     return int(text) if integer else number
-
-
-def _clock_call(node: exp.Expression) -> Clock:
-    """``datetime('now')`` and its kin, without modifiers; seconds since 1970 in their usual spellings."""
-    if isinstance(node, exp.Cast) and node.to.this in {exp.DataType.Type.INT, exp.DataType.Type.BIGINT}:
-        inner = _clock_call(unwrapped(node.this))
-        if inner.format is None:
-            return inner
-    if isinstance(node, exp.Mul):
-        inner, factor = _clock_call(unwrapped(node.this)), unwrapped(node.expression)
-        if inner.format is None and isinstance(factor, exp.Literal) and factor.this == "1000":
-            return Clock(None, inner.factor * 1000)
-    if not isinstance(node, exp.Anonymous):
-        raise Untranslatable(f"{written(node)} is no constant that is known")
-    name = node.name.lower()
-    arguments = [str(part.this) if isinstance(part, exp.Literal) else "?" for part in node.expressions]
-    if name in CLOCK_FUNCTIONS and arguments in ([], ["now"]):
-        return Clock(CLOCK_FUNCTIONS[name])
-    if name == "unixepoch" and arguments in ([], ["now"]):
-        return Clock(None)
-    if name == "strftime" and len(arguments) in {1, 2} and arguments[1:] in ([], ["now"]):
-        return Clock(None if arguments[0] == "%s" else arguments[0])
-    raise Untranslatable(f"{written(node)} is not translated")
-
-
-def _clock(clock: Clock, type_: PgType) -> str:
-    kind = type_.name
-    if clock.format is None:
-        epoch = EPOCH_NOW if clock.factor == 1 else f"({EPOCH_NOW} * {clock.factor})"
-        if kind == "bigint":
-            return epoch
-        if kind == "text":
-            return f"{epoch}::text" if clock.factor == 1 else f"({epoch})::text"
-        raise Untranslatable(f"seconds since 1970 in a {type_} column are not translated")
-    if kind in {"text", "varchar"}:
-        return _clock_text(clock.format, type_.length)
-    is_timestamp = re.fullmatch(r"%Y-%m-%d[T ]%H:%M:%[Sf]Z?", clock.format) is not None
-    rendered = {
-        "timestamp": UTC_NOW if is_timestamp else None,
-        "timestamptz": "now()" if is_timestamp else None,
-        "date": f"{UTC_NOW}::date" if clock.format == DATE_FORMAT else None,
-        "time": f"{UTC_NOW}::time" if clock.format == TIME_FORMAT else None,
-    }.get(kind)
-    if kind == "timestamp" and clock.format == DATE_FORMAT:
-        rendered = f"date_trunc('day', {UTC_NOW})"
-    if rendered is None:
-        raise Untranslatable(f"the current time as {clock.format!r} is no {type_}")
-    return rendered
-
-
-def _clock_text(sqlite_format: str, length: int | None) -> str:
-    """The current time as text: SQLite's format in to_char's words, everything else quoted."""
-    template = time_template(sqlite_format)
-    sample = datetime(2000, 1, 1).strftime(sqlite_format.replace("%f", "00.000"))
-    if length is not None and len(sample) > length:
-        raise Untranslatable(f"the current time as {sqlite_format!r} is longer than varchar({length})")
-    return f"to_char({UTC_NOW}, {template})"
 
 
 def _integer(value: int | Decimal | str | bytes, bits: int) -> str:

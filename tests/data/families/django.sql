@@ -1,0 +1,20 @@
+-- after the manner of a Django project: its own tables, booleans as integers, char(32) uuids, JSON with a check
+CREATE TABLE "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL);
+CREATE TABLE "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "password" varchar(128) NOT NULL, "last_login" datetime NULL, "is_superuser" bool NOT NULL, "username" varchar(150) NOT NULL UNIQUE, "is_active" bool NOT NULL, "date_joined" datetime NOT NULL);
+CREATE TABLE "auth_group" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "name" varchar(150) NOT NULL UNIQUE);
+CREATE TABLE "auth_user_groups" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "user_id" integer NOT NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED, "group_id" integer NOT NULL REFERENCES "auth_group" ("id") DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE "django_session" ("session_key" varchar(40) NOT NULL PRIMARY KEY, "session_data" text NOT NULL, "expire_date" datetime NOT NULL);
+CREATE TABLE "shop_order" ("id" char(32) NOT NULL PRIMARY KEY, "customer_id" integer NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED, "total" decimal NOT NULL, "meta" text NOT NULL CHECK ((JSON_VALID("meta") OR "meta" IS NULL)), "quantity" integer unsigned NOT NULL CHECK ("quantity" >= 0), "day" date NULL, "lasted" bigint NULL, "state" varchar(9) NOT NULL, CONSTRAINT "known_state" CHECK ("state" IN ('new', 'paid')));
+CREATE UNIQUE INDEX "auth_user_groups_user_id_group_id_uniq" ON "auth_user_groups" ("user_id", "group_id");
+CREATE INDEX "auth_user_groups_user_id" ON "auth_user_groups" ("user_id");
+CREATE INDEX "django_session_expire_date" ON "django_session" ("expire_date");
+CREATE UNIQUE INDEX "one_new_order" ON "shop_order" ("customer_id") WHERE "state" = 'new';
+CREATE INDEX "order_upper" ON "shop_order" ((UPPER("state")));
+INSERT INTO django_migrations (app, name, applied) VALUES ('auth', '0001_initial', '2024-03-01 10:00:00.123456'), ('shop', '0001_initial', '2024-03-01 10:00:01');
+INSERT INTO auth_user (password, is_superuser, username, is_active, date_joined) VALUES ('pbkdf2$x', 1, 'ada', 1, '2024-03-01 10:00:02.5'), ('!', 0, 'bob', 0, '2024-03-01 10:00:03');
+INSERT INTO auth_group (name) VALUES ('staff');
+DELETE FROM auth_group;
+INSERT INTO auth_group (name) VALUES ('editors');
+INSERT INTO auth_user_groups (user_id, group_id) VALUES (1, 2), (2, 2);
+INSERT INTO django_session VALUES ('abc', 'e30', '2024-04-01 00:00:00');
+INSERT INTO shop_order VALUES ('0f2e4c6a8b0d4f618293a4b5c6d7e8f9', 1, '12.50', '{"a": [1, 2]}', 3, '2024-03-02', 90000000, 'new'), ('1f2e4c6a8b0d4f618293a4b5c6d7e8f9', NULL, 3, 'null', 0, NULL, NULL, 'paid');

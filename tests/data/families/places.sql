@@ -1,0 +1,22 @@
+-- after the manner of Firefox's places: LONGVARCHAR, microseconds since 1970 in INTEGER, NOCASE-free hashes, triggers, views
+CREATE TABLE moz_places (id INTEGER PRIMARY KEY, url LONGVARCHAR, title LONGVARCHAR, rev_host LONGVARCHAR, visit_count INTEGER DEFAULT 0, hidden INTEGER DEFAULT 0 NOT NULL, frecency INTEGER DEFAULT -1 NOT NULL, last_visit_date INTEGER, guid TEXT, foreign_count INTEGER DEFAULT 0 NOT NULL, url_hash INTEGER DEFAULT 0 NOT NULL);
+CREATE TABLE moz_historyvisits (id INTEGER PRIMARY KEY, from_visit INTEGER, place_id INTEGER, visit_date INTEGER, visit_type INTEGER, session INTEGER);
+CREATE TABLE moz_bookmarks (id INTEGER PRIMARY KEY, type INTEGER, fk INTEGER DEFAULT NULL, parent INTEGER, position INTEGER, title LONGVARCHAR, dateAdded INTEGER, guid TEXT);
+CREATE TABLE moz_keywords (id INTEGER PRIMARY KEY AUTOINCREMENT, keyword TEXT UNIQUE, place_id INTEGER, post_data TEXT);
+CREATE TABLE moz_inputhistory (place_id INTEGER NOT NULL, input LONGVARCHAR NOT NULL, use_count INTEGER, PRIMARY KEY (place_id, input));
+CREATE TABLE moz_meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE moz_anno_attributes (id INTEGER PRIMARY KEY, name VARCHAR(32) UNIQUE NOT NULL);
+CREATE INDEX moz_places_url_hashindex ON moz_places (url_hash);
+CREATE UNIQUE INDEX moz_places_guid_uniqueindex ON moz_places (guid);
+CREATE INDEX moz_places_visitcount ON moz_places (visit_count);
+CREATE INDEX moz_historyvisits_placedateindex ON moz_historyvisits (place_id, visit_date);
+CREATE INDEX moz_bookmarks_itemlastmodifiedindex ON moz_bookmarks (fk, dateAdded);
+CREATE TRIGGER moz_visits_after_delete AFTER DELETE ON moz_historyvisits BEGIN UPDATE moz_places SET visit_count = visit_count - 1 WHERE id = OLD.place_id; END;
+CREATE VIEW moz_recent AS SELECT p.url, p.title, count(v.id) AS visits, max(v.visit_date) AS last FROM moz_places p LEFT JOIN moz_historyvisits v ON v.place_id = p.id WHERE p.hidden = 0 GROUP BY p.id, p.url, p.title;
+INSERT INTO moz_places (id, url, title, rev_host, visit_count, last_visit_date, guid, url_hash) VALUES (1, 'https://example.org/', 'Example', 'gro.elpmaxe.', 2, 1709287200123456, 'abcdefghijkl', 47360001234567), (3, 'about:blank', NULL, NULL, 0, NULL, 'mnopqrstuvwx', 1);
+INSERT INTO moz_historyvisits VALUES (1, 0, 1, 1709287200123456, 1, 0), (2, 1, 1, 1709287300123456, 2, 0);
+INSERT INTO moz_bookmarks VALUES (1, 2, NULL, 0, 0, 'root', 1709287200123456, 'root________'), (2, 1, 1, 1, 0, 'Beispiel', 1709287200123456, 'zzzzzzzzzzzz');
+INSERT INTO moz_keywords (keyword, place_id) VALUES ('ex', 1);
+INSERT INTO moz_inputhistory VALUES (1, 'exa', 3);
+INSERT INTO moz_meta VALUES ('sync/bookmarks/x', 1), ('origin_frecency_sum', 12.5);
+INSERT INTO moz_anno_attributes VALUES (1, 'places/x');
