@@ -27,7 +27,7 @@ class Tally:
         names = [column.name for column in table.columns]
         self._key_places = [names.index(name) for name in table.primary_key]
 
-    def add_equal(self, rows: Sequence[bytes]) -> None:
+    def add_equal(self, rows: Sequence[bytes | memoryview]) -> None:
         """Rows that both sides have at the same place."""
         total = sum_digests(rows)
         self.source_sum += total

@@ -28,9 +28,19 @@ from etl.verify.findings import describe_findings, describe_repeated_keys
 from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
 from etl.verify.read_as import is_known
-from etl.verify.rows import CHECKSUM_MODULUS, ExpectedRows, expect_rows, row_bytes, row_list, span_of, walk_rows
+from etl.verify.rows import (
+    CHECKSUM_MODULUS,
+    ExpectedRows,
+    expect_rows,
+    row_bytes,
+    row_list,
+    row_views,
+    span_of,
+    walk_rows,
+)
+from etl.verify.runs import LARGE_BYTES
 from etl.verify.source import Connection, SourceTableReader
-from etl.verify.target import CopyStream, reading_transaction, select_rows
+from etl.verify.target import BUFFERED_BYTES, Chunk, CopyStream, reading_transaction, select_rows
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +78,8 @@ async def verify_table(
         async with reading_transaction(target):
             tally = Tally(table, unmatched)
             query = await select_rows(target, table, schema)
-            async with CopyStream(target, query) as stream:
+            ahead = 0 if table.source.largest_row_bytes > LARGE_BYTES else BUFFERED_BYTES
+            async with CopyStream(target, query, ahead) as stream:
                 await _compare(reader, stream, tally, on_rows)
             counted = await in_thread(reader.count)
             if counted != reader.rows_read:
@@ -126,7 +137,8 @@ async def _compare(
         async for expected in batches:
             if not await _lines_up(expected, stream, tally):
                 await _match_rows(expected, stream, tally)
-            on_rows(expected.source.row_count, expected.source.bytes)
+            on_rows(len(expected.rows), expected.source_bytes)
+            del expected  # or it would live on beside the next one
     while tail := b"".join(await stream.take(TAIL_BYTES)):
         rows, starts = await in_thread(walk_rows, tail, tally.table)
         if not rows and len(tail) < TAIL_BYTES:
@@ -142,7 +154,10 @@ async def _compare(
 
 
 async def _expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[ExpectedRows, None]:
-    """The source's batches as the target must hold them; the next one is read while this one is compared."""
+    """The source's batches as the target must hold them; the next one is read while this one is compared.
+
+    After a large one that has to wait.
+    """
     source = reader.batches()
 
     def advance() -> ExpectedRows | None:
@@ -156,8 +171,13 @@ async def _expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGen
     ahead = asyncio.ensure_future(in_thread(advance))
     try:
         while (expected := await ahead) is not None:
-            ahead = asyncio.ensure_future(in_thread(advance))
-            yield expected
+            handed = [expected]
+            is_large = expected.source_bytes > LARGE_BYTES
+            ahead = asyncio.ensure_future(asyncio.sleep(0) if is_large else in_thread(advance))
+            del expected
+            yield handed.pop()
+            if is_large:
+                ahead = asyncio.ensure_future(in_thread(advance))
     finally:
         ahead.cancel()
         await asyncio.wait({ahead})
@@ -177,7 +197,7 @@ async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) ->
     if expected.sent is not None:
         chunks = await stream.take(expected.byte_count)
         if await in_thread(_equal, expected.sent, chunks):
-            await in_thread(tally.add_equal, row_list(expected.rows))
+            await in_thread(tally.add_equal, row_views(expected.rows))
             return True
         stream.put_back(b"".join(chunks))
     if not expected.documents:
@@ -206,7 +226,7 @@ async def _documents_line_up(expected: ExpectedRows, stream: CopyStream, tally: 
     return True
 
 
-def _equal(sent: pa.Array, chunks: list[bytes]) -> bool:
+def _equal(sent: pa.Array, chunks: list[Chunk]) -> bool:
     """Compare the chunks with the rows, memory against memory."""
     if sum(map(len, chunks)) != span_of(sent):
         return False

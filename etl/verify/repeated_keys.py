@@ -43,7 +43,7 @@ class RepeatedKeys:
                 self.counts[name] = self.counts.get(name, 0) + len(found)
                 places = self.places.setdefault(name, [])
                 places += [self._rows + place for place in found[: SAMPLE_COUNT - len(places)]]
-        self._rows += expected.source.row_count
+        self._rows += len(expected.rows)
 
 
 def repeated_keys(texts: pa.Array, canonical: pa.Array) -> list[int]:

@@ -23,6 +23,7 @@ MAX_BATCH_ROWS = 8_192
 FEW_ROWS = 512  # batches smaller than this cost time, so there the lengths of all rows are worth a look
 WINDOW_ROWS = 1_024  # how finely the lengths are looked at, and the largest batch where that is needed
 MAX_RUNS = 64  # each run skips the rows before it: beyond this the smallest batches rule for the rest
+LARGE_BYTES = 32 << 20  # a batch of so many, which is a single row, is held once and alone
 _UNBOUNDED = 1 << 62
 
 

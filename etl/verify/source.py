@@ -8,7 +8,7 @@ class that they are taken for, and a batch whose sum falls short is read again w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -34,7 +34,7 @@ from etl.verify.readings import (
     storage_of,
     wrong_types,
 )
-from etl.verify.runs import Run, plan_runs
+from etl.verify.runs import LARGE_BYTES, Run, plan_runs
 
 Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 
@@ -59,6 +59,7 @@ class SourceTableReader:
         self._table = table
         self._rejected = rejected
         self.rows_read = 0
+        self._done = 0  # rows of the table that were read and proven
         self._readings: list[Reading] = []
 
     def count(self) -> int:
@@ -71,11 +72,11 @@ class SourceTableReader:
         pairs = zip(self._table.columns, probes, strict=True)
         self._readings = [guess_reading(column, classes) for column, classes in pairs]
         for run in plan_runs(self._connection, self._table):
-            for rows in self._read_run(run):
-                self.rows_read += rows.row_count
-                kept = rows.without(self._rejected)
-                if kept.row_count:
-                    yield kept
+            yield from filter(_has_rows, map(self._counted, self._read_run(run)))
+
+    def _counted(self, rows: SourceRows) -> SourceRows:
+        self.rows_read += rows.row_count
+        return rows.without(self._rejected)
 
     def rows_at(self, positions: Sequence[int]) -> Iterator[tuple[SourceRows, int | None]]:
         """Single rows by their places among those handed out, every column split, with rowids where there are any.
@@ -98,24 +99,28 @@ class SourceTableReader:
                 yield self._cells(batch.slice(1), readings, place), key
 
     def _read_run(self, run: Run) -> Iterator[SourceRows]:
-        done = run.first
-        while done < run.end:
+        self._done = run.first
+        while self._done < run.end:
             before = list(self._readings)
             try:
-                for rows in self._read_cursor(done, run):
-                    done = rows.first + rows.row_count
-                    yield rows
+                at_end = yield from self._read_cursor(run)
+                if at_end:
+                    return
+                continue
             except _Unproven as turn:
                 for place in turn.places:
                     self._readings[place] = Reading.SPLIT
                 if before == self._readings:
-                    where = f"{self._table.source.name}: rows after the {done}th"
+                    where = f"{self._table.source.name}: rows after the {self._done}th"
                     raise SourceError(f"{where}: the storage classes change between two reads") from turn
-                continue
-            return
 
-    def _read_cursor(self, first: int, run: Run) -> Iterator[SourceRows]:
-        """Batches from row ``first`` to the run's end; raises `_Unproven` before a doubtful batch."""
+    def _read_cursor(self, run: Run) -> Generator[SourceRows, None, bool]:
+        """Batches from the first row that is not done; raises `_Unproven` before a doubtful batch.
+
+        Returns whether the run's end was reached. Behind a large row it is not: SQLite holds that as long as the
+        cursor stands on it. For the same reason nothing here still names a batch while it is handed out.
+        """
+        first = self._done
         inner = f"{self._from()} not indexed"
         if first or run.rows is not None:
             names = ", ".join(quoted(column.source.name) for column in self._table.columns)
@@ -132,15 +137,23 @@ class SourceTableReader:
                 try:
                     batch = stream.read_next_batch()
                 except StopIteration:
-                    return
+                    return True
                 except (OSError, pa.ArrowException) as error:
                     raise self._explain(error, readings, first, run.batch_rows) from error
                 batch = batch.slice(sample_rows)
                 sample_rows = 0
-                if batch.num_rows:
-                    self._prove(batch, readings, first)
-                    yield self._cells(batch, readings, first)
-                    first += batch.num_rows
+                if not batch.num_rows:
+                    continue
+                self._prove(batch, readings, first)
+                handed = [self._cells(batch, readings, first)]
+                first = self._done = first + batch.num_rows
+                is_large = batch.nbytes > LARGE_BYTES
+                del batch
+                if is_large:
+                    break
+                yield handed.pop()
+        yield handed.pop()
+        return False
 
     def _prove(self, batch: pa.RecordBatch, readings: Sequence[Reading], first: int) -> None:
         """Each cell of a guarded column counts one in the last column if it is of the class it is read as."""
@@ -204,6 +217,10 @@ class SourceTableReader:
 
     def _execute(self, sql: str, batch_rows: int) -> Any:
         return execute(self._connection, sql, batch_rows)
+
+
+def _has_rows(rows: SourceRows) -> bool:
+    return rows.row_count > 0
 
 
 def execute(connection: Connection, sql: str, batch_rows: int) -> Any:

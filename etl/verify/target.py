@@ -1,6 +1,6 @@
 """Reads a target table back as one binary COPY stream, in the order in which its rows lie.
 
-Invariant: at most `BUFFERED_BYTES` more than what was asked for is held; a reader that is slow holds the server back.
+Invariant: at most ``ahead`` bytes more than what was asked for are held; a reader that is slow holds the server back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from etl.verify.readings import quoted
 BUFFERED_BYTES = 4 << 20
 LARGE_CHUNK_BYTES = 200_000  # the loop's read buffer holds 256 KB
 PAUSE_S = 0.001
+Chunk = bytes | memoryview
 CANCEL_S = 2.0
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER_BYTES = len(SIGNATURE) + 8  # and the flags, and the length of an extension that no server sends
@@ -80,10 +81,12 @@ def _selected(column: ColumnPlan) -> str:
 class CopyStream:
     """The bytes of a binary COPY, header removed, taken as they are wanted."""
 
-    def __init__(self, target: asyncpg.Connection, query: str) -> None:
+    def __init__(self, target: asyncpg.Connection, query: str, ahead: int = BUFFERED_BYTES) -> None:
+        """``ahead`` is how many bytes may be held that nobody has asked for yet."""
+        self._ahead = ahead
         self._target = target
         self._query = query
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[Chunk] = deque()
         self._buffered = self._received = 0
         self._wanted = 0
         self._header = b""
@@ -127,22 +130,24 @@ class CopyStream:
             self._target.terminate()
             await asyncio.wait({copy}, timeout=CANCEL_S)
 
-    async def take(self, byte_count: int) -> list[bytes]:
+    async def take(self, byte_count: int) -> list[Chunk]:
         """The next bytes: exactly as many as asked for, fewer only at the end of the copy."""
-        taken, missing = [], byte_count
+        taken: list[Chunk] = []
+        missing = byte_count
         while missing > 0:
             if not self._buffered:
                 await self._wait(missing)
                 if not self._buffered:
                     break
             chunk = self._chunks.popleft()
-            if len(chunk) > missing:
-                self._chunks.appendleft(chunk[missing:])
-                chunk = chunk[:missing]
+            if len(chunk) > missing:  # views: a copy of a chunk with a large row would double it
+                self._chunks.appendleft(memoryview(chunk)[missing:])
+                chunk = memoryview(chunk)[:missing]
             self._buffered -= len(chunk)
             missing -= len(chunk)
             taken.append(chunk)
-        if self._buffered < BUFFERED_BYTES:
+        self._wanted = 0
+        if self._buffered < self._ahead:
             self._room.set()
         return taken
 
@@ -154,7 +159,7 @@ class CopyStream:
 
     async def _wait(self, byte_count: int) -> None:
         """Until as much has arrived as fits, or the copy is over; raises what broke it."""
-        self._wanted = min(byte_count, BUFFERED_BYTES)
+        self._wanted = max(self._buffered + 1, min(byte_count, BUFFERED_BYTES))
         self._arrived.clear()
         self._room.set()
         if self._copy is not None and not self._copy.done():
@@ -172,7 +177,7 @@ class CopyStream:
         self._received += len(data)
         if self._buffered >= self._wanted:
             self._arrived.set()
-        while self._buffered >= BUFFERED_BYTES and not self._discarding:
+        while self._buffered >= max(self._ahead, self._wanted) and not self._discarding:
             self._room.clear()
             await self._room.wait()
         if len(data) < LARGE_CHUNK_BYTES and self._received > LARGE_CHUNK_BYTES:
