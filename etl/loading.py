@@ -191,7 +191,7 @@ async def coerce(
             else:
                 coerced = await in_thread(coerce_page, page, table, samples)
             ordinal += page.row_count
-            if is_doubted(table, coerced.coercions):
+            if is_doubted(table, page, coerced.coercions):
                 raise DoubtfulTypeError(table.name)
             if log is not None:
                 log.write(table.source.name, coerced.coercions)

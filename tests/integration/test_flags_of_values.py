@@ -184,3 +184,15 @@ def test_every_refusal_says_what_and_what_solves_it(etl: EtlCommand, database_ds
         or hint.replace("t.v", f"t{place}.v") not in told[place][0]
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize(("amounts", "surveyed"), [([0.1 + 0.2, 1.25], False), ([0.1 + 0.2, 1.005], True)])
+def test_noise_of_a_double_costs_no_second_reading(
+    etl: EtlCommand, database_dsn: str, tmp_path: Path, amounts: list[float], surveyed: bool
+) -> None:
+    """Sums of cents are everywhere; only a decimal that is really lost makes the type doubtful."""
+    path = create(tmp_path / "s.db", "decimal(5,2)", amounts)
+    done = etl("migrate", path, database_dsn)
+    assert done.status == 0, done.err
+    assert ("survey" in done.err) is surveyed
+    assert held(database_dsn) == [repr(amount) if surveyed else f"{amount:.2f}" for amount in amounts]

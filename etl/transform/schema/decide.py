@@ -18,6 +18,7 @@ from etl.model import (
     PgType,
     Reading,
     Refusal,
+    SourcePage,
     StorageClass,
     TablePlan,
     TableSurvey,
@@ -26,6 +27,7 @@ from etl.transform.rows.epochs import WINDOWS
 from etl.transform.schema.defaults import translate_default
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.types import INTEGER_TYPES
+from etl.transform.survey.magnitudes import loses_decimals
 
 DATED = frozenset({"date", "timestamp", "timestamptz"})
 # Numbers in these windows are told, never guessed: too few databases have them.
@@ -41,12 +43,17 @@ class DoubtfulTypeError(Exception):
     """A value of the table could be converted to its declared type, but perhaps belongs into another one."""
 
 
-def is_doubted(table: TablePlan, coercions: Iterable[Coercion]) -> bool:
-    """Whether what was coerced makes an undecided type doubtful, so that a survey must decide."""
-    undecided = {column.source.name: column for column in table.columns if not column.decided and not column.fixed}
+def is_doubted(table: TablePlan, page: SourcePage, coercions: Iterable[Coercion]) -> bool:
+    """Whether what was coerced in a page makes an undecided type doubtful, so that a survey must decide.
+
+    A decimal that lost the noise of a double alone does not: it would stay as it is.
+    """
+    rules = {(coercion.column, coercion.rule) for coercion in coercions}
     return any(
-        coercion.column in undecided and DOUBTS.get(undecided[coercion.column].type.name) == coercion.rule
-        for coercion in coercions
+        (column.source.name, DOUBTS.get(column.type.name)) in rules
+        and (column.type.name != "numeric" or loses_decimals(values, column.type))
+        for column, values in zip(table.columns, page.columns, strict=True)
+        if not column.decided and not column.fixed
     )
 
 

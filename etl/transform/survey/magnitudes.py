@@ -12,8 +12,10 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from etl.model import PgType
+from etl.model import PgType, SourceValues, StorageClass
+from etl.transform.rows.buffers import as_binary, fixed_values
 from etl.transform.rows.epochs import WINDOWS
+from etl.transform.rows.parts import parts_of
 
 Doubles = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -70,6 +72,17 @@ class Magnitudes:
             self.before = max(self.before, len(whole.lstrip(b"0")))
             self.after = max(self.after, min(MANY_DECIMALS, len(fraction.rstrip(b"0"))))
             self.losses += self.target.precision is not None and len(fraction.rstrip(b"0")) > scale
+
+
+def loses_decimals(values: SourceValues, target: PgType) -> bool:
+    """Whether numeric(p,s) would change a number of the column by more than the noise of a double."""
+    magnitudes = Magnitudes(target)
+    for part in parts_of(values, target):
+        if part.storage is StorageClass.REAL:
+            magnitudes.add_reals(fixed_values(part.array.drop_null(), np.float64))
+        elif part.storage is StorageClass.TEXT:
+            magnitudes.add_texts(as_binary(part.array.drop_null()).to_pylist())
+    return magnitudes.losses > 0
 
 
 def _whole_digits(number: str) -> int:
