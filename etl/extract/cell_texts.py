@@ -30,7 +30,7 @@ class CellTexts:
         self._order: npt.NDArray[np.intp] | None = None  # the rows by address; None where they descend
         places: npt.NDArray[np.intp] = np.arange(count - 1, -1, -1)
         if (ends[1:] > starts[:-1]).any():
-            self._order = np.argsort(starts)
+            self._order = np.argsort(starts, kind="stable")  # quick for runs in order
             if (ends[self._order[:-1]] > starts[self._order[1:]]).any():
                 raise UnusualPageError("records overlap")
             places[self._order] = np.arange(count)

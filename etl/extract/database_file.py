@@ -44,6 +44,14 @@ class PageBlock:
         self.data = np.zeros(capacity * page_bytes + PAD_BYTES, np.uint8)
         self.pages: Addresses = np.zeros(0, np.int64)  # where they begin, in the order in which they were asked for
 
+    def extended(self, more_bytes: int) -> PageBlock:
+        """A copy with room for as many bytes behind it."""
+        copy = PageBlock(0, self.page_bytes, self.usable_bytes)
+        copy.data = np.empty(len(self.data) + more_bytes + PAD_BYTES, np.uint8)
+        copy.data[: len(self.data)] = self.data
+        copy.pages = self.pages
+        return copy
+
     def values(self, dtype: str) -> npt.NDArray[Any]:
         """A view with one value of this type for every address of the block, aligned or not."""
         count = len(self.data) - np.dtype(dtype).itemsize + 1
@@ -88,16 +96,19 @@ class DatabaseFile:
         return PageBlock(capacity, self.page_bytes, self.usable_bytes)
 
     def read(self, numbers: PageNumbers, block: PageBlock) -> None:
-        """Fill ``block`` with these pages: at most its capacity, and neighbours in the file by one system call.
+        """Fill ``block`` with these pages, at most its capacity."""
+        block.pages = np.arange(len(numbers) - 1, -1, -1, dtype=np.int64) * self.page_bytes
+        self.read_to(numbers, block, block.pages)
+
+    def read_to(self, numbers: PageNumbers, block: PageBlock, addresses: Addresses) -> None:
+        """Read each page to its address in the block; neighbours in the file by one system call.
 
         Raises UnusualPageError for a number that no page has, SnapshotError when the file has become shorter.
         """
-        count = len(numbers)
-        if count == 0 or numbers.min() < 2 or numbers.max() > self.page_count:
+        if numbers.min(initial=2) < 2 or numbers.max(initial=2) > self.page_count:
             raise UnusualPageError("a page number is out of range")
-        block.pages = np.arange(count - 1, -1, -1, dtype=np.int64) * self.page_bytes
         memory = block.data.data
-        slots = [memory[start : start + self.page_bytes] for start in block.pages.tolist()]
+        slots = [memory[start : start + self.page_bytes] for start in addresses.tolist()]
         for first, end in runs(numbers):
             self._read_run(int(numbers[first]), slots[first:end])
 
@@ -127,6 +138,8 @@ class DatabaseFile:
 
 def runs(numbers: PageNumbers) -> Iterator[tuple[int, int]]:
     """Stretches of consecutive numbers, as (first, end) places, none longer than one preadv takes."""
+    if len(numbers) == 0:
+        return
     breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
     for first, end in zip([0, *breaks.tolist()], [*breaks.tolist(), len(numbers)], strict=True):
         for start in range(first, end, MOST_BUFFERS):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from etl.extract.btree import LEAF, cell_counts, ensure_kind, read_leaf_numbers
 from etl.extract.cell_texts import CellTexts
 from etl.extract.database_file import DatabaseFile, PageNumbers, UnusualPageError
+from etl.extract.overflow import with_overflow
 from etl.extract.pages import MAX_PAGE_ROWS, Reading, cut_by_bytes, read_range
 from etl.extract.reader import Reader
 from etl.extract.records import Rows, lay_out, read_rows
@@ -97,7 +98,9 @@ class LeafReading:
             return Gap(None)
         self.last = int(rows.rowids[-1])
         try:
-            page = page_of(rows, self._stored, self._table, number)
+            if rows.payloads.max() > max(self._page_bytes, self._file.page_bytes):
+                raise UnusualPageError("a row is larger than a page of rows may be")
+            page = page_of(with_overflow(self._file, rows), self._stored, self._table, number)
         except UnusualPageError as reason:
             self._say(reason)
             self._fallbacks += 1
@@ -121,12 +124,19 @@ class LeafReading:
                 for leaf_count in cut_by_bytes(counts, MAX_PAGE_ROWS):
                     rows = read_rows(block, counts, first, first + leaf_count)
                     first += leaf_count
-                    if len(rows.rowids):
-                        yield rows
+                    yield from cut_rows(rows, self._page_bytes)
                 leaves_at_once = min(most_leaves, max(1, MAX_PAGE_ROWS * len(counts) // max(1, int(counts.sum()))))
 
     def _say(self, reason: UnusualPageError) -> None:
         log.debug("%s after rowid %s: %s: read through SQLite", self._table.name, self.last, reason)
+
+
+def cut_rows(rows: Rows, page_bytes: int) -> Iterator[Rows]:
+    """The rows in parts whose records, with what stands in overflow pages, have at most so many bytes."""
+    first = 0
+    for count in cut_by_bytes(rows.payloads, page_bytes):
+        yield rows.part(first, first + count)
+        first += count
 
 
 def page_of(rows: Rows, stored: StoredTable, table: SourceTable, number: int) -> SourcePage:

@@ -33,7 +33,11 @@ class Rows:
     rowids: Integers
     payloads: Integers  # bytes of each record
     records: Addresses  # where each record begins
-    page_ends: Addresses  # where the usable part of each row's page ends
+    page_ends: Addresses  # which address each record must not go beyond
+
+    def part(self, first: int, end: int) -> Rows:
+        of = slice(first, end)
+        return Rows(self.block, self.rowids[of], self.payloads[of], self.records[of], self.page_ends[of])
 
 
 @dataclass
@@ -54,12 +58,14 @@ def read_rows(block: PageBlock, counts: Integers, first: int, end: int) -> Rows:
     return Rows(block, rowids, payloads, at, np.repeat(block.pages[first:end] + block.usable_bytes, counts[first:end]))
 
 
+def largest_local(usable_bytes: int) -> int:
+    """A larger payload goes on in overflow pages (fileformat2.html §1.6)."""
+    return usable_bytes - 35
+
+
 def lay_out(rows: Rows, column_count: int, null_when_absent: Collection[int]) -> list[StoredCells]:
     """Every column of the records; those that a record is too short for are NULL where that is their default."""
     ends = rows.records + rows.payloads
-    largest = rows.block.usable_bytes - 35  # fileformat2.html §1.6: a larger payload goes on in overflow pages
-    if (rows.payloads > largest).any():
-        raise UnusualPageError("a record goes on in overflow pages")
     if (rows.payloads < 1).any() or (ends > rows.page_ends).any():
         raise UnusualPageError("a record ends outside its page")
     header_bytes, at = read_varints(rows.block.data, rows.records)

@@ -204,6 +204,34 @@ def test_a_tall_tree_is_read_without_sqlite(tmp_path: Path, page_bytes: int, cap
     assert "read through SQLite" not in caplog.text
 
 
+def make_overflowing(path: Path) -> None:
+    """Rows of one to thirty pages, some in pages that others left behind, in no order."""
+    make_file(path, 1024, 8, 0)
+    chance = random.Random(11)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("create table t (k integer primary key, c0 TEXT, c1 BLOB, c2 INTEGER)")
+        connection.execute("begin")
+        for key in range(900):
+            text = "".join(chance.choices("abcd ~é", k=chance.choice([3, 40, 900, 980, 1000, 4000, 29_000])))
+            row = (key, text, chance.randbytes(chance.choice([0, 9, 1012, 2100])), key)
+            connection.execute("insert into t values (?, ?, ?, ?)", row)
+            if key % 3 == 0:
+                connection.execute("delete from t where k = ?", (chance.randrange(key + 1),))
+        connection.execute("commit")
+
+
+@pytest.mark.parametrize("page_bytes", [30_000, 2 << 20])
+def test_overflow_pages_are_read_without_sqlite(
+    tmp_path: Path, page_bytes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Long texts are in most databases: chains side by side and chains that were scattered by deletes."""
+    make_overflowing(tmp_path / "source.db")
+    with caplog.at_level(logging.DEBUG, "etl"):
+        found = asyncio.run(read_snapshot(tmp_path / "source.db", page_bytes))
+    assert found == stored_rows(tmp_path / "source.db")
+    assert ("read through SQLite" in caplog.text) == (page_bytes < 2 << 20)  # single rows are larger than such a page
+
+
 def positions(file_bytes: int) -> st.SearchStrategy[int]:
     """Places in the file behind its first page; half of them in the headers and pointers of pages."""
     anywhere = st.integers(512, file_bytes - 1)
