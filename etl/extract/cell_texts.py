@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.extract.database_file import Addresses, UnusualPageError
-from etl.extract.records import Integers, Rows
+from etl.extract.records import Rows, StoredCells
 
+Mask = npt.NDArray[np.bool_]
 SHORT_BYTES = 64  # up to here cells of one length are gathered by numpy
 
 
@@ -36,36 +37,38 @@ class CellTexts:
             places[self._order] = np.arange(count)
         self._elements = pa.array(2 * places)  # of each row, among cells and gaps
 
-    def array(
-        self, arrow_type: pa.DataType, starts: Addresses, lengths: Integers, valid: npt.NDArray[np.bool_]
-    ) -> pa.Array:
-        """The bytes at ``starts`` as string or binary, null where not valid."""
+    def array(self, arrow_type: pa.DataType, cells: StoredCells, valid: Mask | None) -> pa.Array:
+        """The bytes of the cells as string or binary, null where not valid."""
         bitmap, nulls = bitmap_of(valid)
-        if nulls:
-            lengths = np.where(valid, lengths, 0)
+        starts, ends = cells.starts, cells.ends
+        if valid is not None:
+            ends = np.where(valid, ends, starts)
+        lengths = ends - starts
         longest = int(lengths.max(initial=0))
         if 0 < longest <= SHORT_BYTES and longest == lengths.min():
             offsets = np.arange(len(starts) + 1, dtype=np.int32) * longest
-            cells = np.ndarray((len(self._data) - longest + 1,), f"V{longest}", self._data, strides=(1,))[starts]
-            buffers = [bitmap, pa.py_buffer(offsets), pa.py_buffer(cells)]
+            content = np.ndarray((len(self._data) - longest + 1,), f"V{longest}", self._data, strides=(1,))[starts]
+            buffers = [bitmap, pa.py_buffer(offsets), pa.py_buffer(content)]
         else:
-            buffers = [bitmap, *self._gather(starts, lengths).buffers()[1:]]
+            buffers = [bitmap, *self._gather(starts, ends).buffers()[1:]]
         return pa.Array.from_buffers(arrow_type, len(starts), buffers, nulls)
 
-    def _gather(self, starts: Addresses, lengths: Integers) -> pa.Array:
+    def _gather(self, starts: Addresses, ends: Addresses) -> pa.Array:
         if self._order is None:
-            starts, lengths = starts[::-1], lengths[::-1]
+            starts, ends = starts[::-1], ends[::-1]
         else:
-            starts, lengths = starts[self._order], lengths[self._order]
+            starts, ends = starts[self._order], ends[self._order]
         offsets = np.empty(2 * len(starts) + 1, np.int32)
         offsets[0:-1:2] = starts
-        offsets[1::2] = starts + lengths
+        offsets[1::2] = ends
         offsets[-1] = len(self._data)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self._data)]
         return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers, 0).take(self._elements)
 
 
-def bitmap_of(valid: npt.NDArray[np.bool_]) -> tuple[pa.Buffer | None, int]:
+def bitmap_of(valid: Mask | None) -> tuple[pa.Buffer | None, int]:
     """Arrow's validity bitmap (None where all are valid) and the number of nulls."""
+    if valid is None:
+        return None, 0
     nulls = len(valid) - int(np.count_nonzero(valid))
     return (pa.py_buffer(np.packbits(valid, bitorder="little")) if nulls else None), nulls

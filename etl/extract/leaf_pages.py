@@ -27,6 +27,7 @@ from etl.model import PlainColumn, SourcePage, SourceTable, SourceValues
 from etl.threads import in_thread
 
 MOST_FALLBACKS = 8  # in a row; then SQLite reads the rest of the table, for reading twice costs more
+MOST_CELLS = 1 << 20  # of a page: some twenty bytes for each are needed to find them
 FIRST_LEAVES = 16
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class LeafReading:
         try:
             self._file.read_header()
             self._stored = find_stored_table(reader, self._table)
-            self._groups = self._read_groups(self._stored.root)
+            self._groups = self._read_groups(self._stored)
         except UnusualPageError as reason:
             self._say(reason)
 
@@ -108,12 +109,13 @@ class LeafReading:
         self._fallbacks = 0
         return page
 
-    def _read_groups(self, root: int) -> Iterator[Rows]:
+    def _read_groups(self, stored: StoredTable) -> Iterator[Rows]:
         """The rows of the table, as many at a time as a page may have."""
         most_leaves = max(1, self._page_bytes // self._file.page_bytes)
+        most_rows = min(MAX_PAGE_ROWS, MOST_CELLS // stored.column_count)
         block = self._file.new_block(most_leaves)
         leaves_at_once = min(FIRST_LEAVES, most_leaves)
-        for numbers in read_leaf_numbers(self._file, root):
+        for numbers in read_leaf_numbers(self._file, stored.root):
             rest: PageNumbers = numbers
             while len(rest):
                 self._file.read(rest[:leaves_at_once], block)
@@ -121,11 +123,11 @@ class LeafReading:
                 ensure_kind(block, LEAF)
                 counts = cell_counts(block)
                 first = 0
-                for leaf_count in cut_by_bytes(counts, MAX_PAGE_ROWS):
+                for leaf_count in cut_by_bytes(counts, most_rows):
                     rows = read_rows(block, counts, first, first + leaf_count)
                     first += leaf_count
                     yield from cut_rows(rows, self._page_bytes)
-                leaves_at_once = min(most_leaves, max(1, MAX_PAGE_ROWS * len(counts) // max(1, int(counts.sum()))))
+                leaves_at_once = min(most_leaves, max(1, most_rows * len(counts) // max(1, int(counts.sum()))))
 
     def _say(self, reason: UnusualPageError) -> None:
         log.debug("%s after rowid %s: %s: read through SQLite", self._table.name, self.last, reason)

@@ -42,10 +42,11 @@ class Rows:
 
 @dataclass
 class StoredCells:
-    """One column of some rows: the serial type of each cell and where its bytes begin."""
+    """One column of some rows: the serial type of each cell, where its bytes begin and where they end."""
 
     types: SerialTypes
     starts: Addresses
+    ends: Addresses
 
 
 def read_rows(block: PageBlock, counts: Integers, first: int, end: int) -> Rows:
@@ -77,8 +78,8 @@ def lay_out(rows: Rows, column_count: int, null_when_absent: Collection[int]) ->
     for kinds in types:
         if kinds.dtype != np.uint8 and (kinds.min() < 0 or kinds.max() >= BEYOND_LENGTHS):
             raise UnusualPageError("a serial type is out of range")
-        columns.append(StoredCells(kinds, bodies))
-        bodies = bodies + body_bytes(kinds)
+        starts, bodies = bodies, bodies + body_bytes(kinds)
+        columns.append(StoredCells(kinds, starts, bodies))
     if (bodies != ends).any():
         raise UnusualPageError("a record is longer or shorter than its cells")
     return columns

@@ -6,49 +6,41 @@ between page and query is done here as well: an integer in a column of REAL affi
 
 from __future__ import annotations
 
-from enum import IntEnum
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from etl.extract.cell_texts import CellTexts, bitmap_of
+from etl.extract.cell_texts import CellTexts, Mask, bitmap_of
 from etl.extract.database_file import PageBlock, UnusualPageError
-from etl.extract.records import ONE_BYTE, Integers, SerialTypes, StoredCells, body_bytes
+from etl.extract.records import ONE_BYTE, Integers, StoredCells
 from etl.model import Affinity, PlainColumn, SourceValues, SplitColumn
 
-Mask = npt.NDArray[np.bool_]
-
-
-class Stored(IntEnum):
-    """What a cell is, by its serial type."""
-
-    NULL = 0
-    INTEGER = 1
-    REAL = 2
-    TEXT = 3
-    BLOB = 4
-    RESERVED = 5
-
-
-CLASSES = np.array(
-    [
-        Stored.NULL,
-        *[Stored.INTEGER] * 6,
-        Stored.REAL,
-        Stored.INTEGER,
-        Stored.INTEGER,
-        Stored.RESERVED,
-        Stored.RESERVED,
-        *[Stored.BLOB, Stored.TEXT] * ((ONE_BYTE - 12) // 2),
-    ],
-    np.uint8,
+# What a cell is, by its serial type: one bit each, so that one pass over a column tells what all of it is.
+NULL, INTEGER, BIT, REAL, TEXT, BLOB, RESERVED = (1 << place for place in range(7))
+INTEGERS = INTEGER | BIT  # a BIT is the integer 0 or 1 that takes no bytes: its serial type says all
+NUMBERS = INTEGERS | REAL
+FLAGS = np.array(
+    [NULL, *[INTEGER] * 6, REAL, BIT, BIT, RESERVED, RESERVED, *[BLOB, TEXT] * ((ONE_BYTE - 12) // 2)], np.uint8
 )
-ZERO, ONE = 8, 9  # the serial types of these integers, which take no bytes
-# how far eight loaded bytes are shifted to leave an integer of each type
-SHIFTS = np.array([0, 56, 48, 40, 32, 16, 0, 0, 0, 0, 0, 0], np.int64)
+ZERO = 8  # the serial type of the integer 0; that of 1 follows
+SHIFTS = np.array([0, 56, 48, 40, 32, 16, 0, 0, 0, 0, 0, 0], np.int64)  # of eight loaded bytes, to leave the integer
 EXACT_IN_DOUBLE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Cells with what they are: flags one by one, and those that occur."""
+
+    cells: StoredCells
+    flags: npt.NDArray[np.uint8]
+    present: int
+
+    def valid(self, kind: int) -> Mask | None:
+        """Which cells are of this kind; None where all are."""
+        return (self.flags & kind).astype(np.bool_) if self.present & ~kind else None
 
 
 class StoredValues:
@@ -60,91 +52,88 @@ class StoredValues:
 
     def values(self, cells: StoredCells, affinity: Affinity) -> SourceValues:
         """One column; raises UnusualPageError for what SQLite reserves or would not read as it stands."""
-        classes = classes_of(cells.types)
-        present = [kind for kind in Stored if (classes == kind).any()]
-        if Stored.RESERVED in present:
+        column = classified(cells)
+        found = column.present & ~NULL
+        if found & RESERVED:
             raise UnusualPageError("a serial type that SQLite reserves")
-        match [kind for kind in present if kind != Stored.NULL]:
-            case []:
-                return PlainColumn(pa.nulls(len(classes), pa.int64()))
-            case [Stored.INTEGER] | [Stored.INTEGER, Stored.REAL] if affinity is Affinity.REAL:
-                return PlainColumn(self._reals_of_numbers(cells, classes))
-            case [kind]:
-                return PlainColumn(self._part(cells, classes, kind))
-            case [Stored.INTEGER, Stored.REAL] if affinity is Affinity.NUMERIC:
-                return self._numbers(cells, classes)
-            case _:
-                return self._split(cells, classes, affinity)
+        if not found:
+            return PlainColumn(pa.nulls(len(cells.starts), pa.int64()))
+        if affinity is Affinity.REAL and found & INTEGERS and not found & ~NUMBERS:
+            return PlainColumn(self._reals_of_numbers(column))
+        for kind in (INTEGERS, REAL, TEXT, BLOB):
+            if not found & ~kind:
+                return PlainColumn(self._part(column, kind))
+        if affinity is Affinity.NUMERIC and not found & ~NUMBERS:
+            return self._numbers(column)
+        return self._split(column, affinity)
 
-    def _split(self, cells: StoredCells, classes: npt.NDArray[np.uint8], affinity: Affinity) -> SplitColumn:
-        integers = self._part(cells, classes, Stored.INTEGER)
-        reals = self._part(cells, classes, Stored.REAL)
+    def _split(self, column: Column, affinity: Affinity) -> SplitColumn:
+        integers, reals = self._part(column, INTEGERS), self._part(column, REAL)
         if affinity is Affinity.REAL:
-            reals = self._reals_of_numbers(cells, classes)
-            integers = pa.nulls(len(classes), pa.int64())
-        return SplitColumn(
-            integers, reals, self._part(cells, classes, Stored.TEXT), self._part(cells, classes, Stored.BLOB)
-        )
+            integers, reals = pa.nulls(len(integers), pa.int64()), self._reals_of_numbers(column)
+        return SplitColumn(integers, reals, self._part(column, TEXT), self._part(column, BLOB))
 
-    def _part(self, cells: StoredCells, classes: npt.NDArray[np.uint8], kind: int) -> pa.Array:
+    def _part(self, column: Column, kind: int) -> pa.Array:
         """The cells of one storage class, null elsewhere."""
-        valid = classes == kind
-        if kind == Stored.INTEGER:
-            return fixed_array(pa.int64(), self._integers(cells), valid)
-        if kind == Stored.REAL:
-            return fixed_array(pa.float64(), self._reals(cells, valid), valid)
-        lengths = body_bytes(cells.types)
-        return self._texts.array(pa.string() if kind == Stored.TEXT else pa.binary(), cells.starts, lengths, valid)
+        valid = column.valid(kind)
+        if kind == INTEGERS:
+            return fixed_array(pa.int64(), self._integers(column), valid)
+        if kind == REAL:
+            return fixed_array(pa.float64(), self._reals(column), valid)
+        return self._texts.array(pa.string() if kind == TEXT else pa.binary(), column.cells, valid)
 
-    def _numbers(self, cells: StoredCells, classes: npt.NDArray[np.uint8]) -> SourceValues:
+    def _numbers(self, column: Column) -> SourceValues:
         """A NUMERIC column as one array of doubles where they tell INTEGER and REAL apart (``PlainColumn``)."""
-        is_integer, is_real = classes == Stored.INTEGER, classes == Stored.REAL
-        integers, reals = self._integers(cells), self._reals(cells, is_real)
-        told_apart = (np.abs(integers) < EXACT_IN_DOUBLE) | ~is_integer
-        told_apart &= (np.rint(reals) != reals) | ~is_real
+        integers, reals, is_real = self._integers(column), self._reals(column), self._is_real(column)
+        told_apart = np.where(is_real, np.rint(reals) != reals, np.abs(integers) < EXACT_IN_DOUBLE)
+        told_apart |= (column.flags & NULL).astype(np.bool_)
         if not told_apart.all():
-            return self._split(cells, classes, Affinity.NUMERIC)
-        doubles = np.where(is_integer, integers, reals)
-        return PlainColumn(fixed_array(pa.float64(), doubles, is_integer | is_real), integral_is_integer=True)
+            return self._split(column, Affinity.NUMERIC)
+        return PlainColumn(self._reals_of_numbers(column), integral_is_integer=True)
 
-    def _reals_of_numbers(self, cells: StoredCells, classes: npt.NDArray[np.uint8]) -> pa.Array:
+    def _reals_of_numbers(self, column: Column) -> pa.Array:
         """All numbers as doubles: in a column of REAL affinity SQLite stores 5.0 as the shorter 5."""
-        is_integer, is_real = classes == Stored.INTEGER, classes == Stored.REAL
-        doubles = np.where(is_integer, self._integers(cells), self._reals(cells, is_real))
-        return fixed_array(pa.float64(), doubles, is_integer | is_real)
+        doubles = self._integers(column).astype(np.float64)
+        np.copyto(doubles, self._reals(column), where=self._is_real(column))
+        return fixed_array(pa.float64(), doubles, column.valid(NUMBERS))
 
-    def _integers(self, cells: StoredCells) -> Integers:
+    def _is_real(self, column: Column) -> Mask:
+        return (column.flags & REAL).astype(np.bool_)
+
+    def _integers(self, column: Column) -> Integers:
         """Anything may stand where a cell is no integer."""
-        types = cells.types
-        short = (types == ZERO) | (types == ONE)
-        if (short | (types == 0)).all():
+        types = column.cells.types
+        if not column.present & INTEGER:
             return types.astype(np.int64) - ZERO
-        shifts = SHIFTS.take(types, mode="clip")
-        values: Integers = self._words[cells.starts].astype(np.int64) >> shifts
-        if short.any():
-            values = np.where(short, types.astype(np.int64) - ZERO, values)
+        values = self._words[column.cells.starts].astype(np.int64)
+        values >>= SHIFTS.take(types, mode="clip")
+        if column.present & BIT:
+            np.copyto(values, types.astype(np.int64) - ZERO, where=(column.flags & BIT).astype(np.bool_))
         return values
 
-    def _reals(self, cells: StoredCells, is_real: Mask) -> npt.NDArray[np.float64]:
+    def _reals(self, column: Column) -> npt.NDArray[np.float64]:
         """Anything may stand where a cell is no real, but no NaN: what is one on disk is NULL to SQLite."""
-        values = self._words[cells.starts].astype(np.int64).view(np.float64)
+        values = self._words[column.cells.starts].astype(np.int64).view(np.float64)
         odd = np.isnan(values)
         if odd.any():
-            if (odd & is_real).any():
+            if (odd & self._is_real(column)).any():
                 raise UnusualPageError("a real that is no number")
             values[odd] = 0
         return values
 
 
-def classes_of(types: SerialTypes) -> npt.NDArray[np.uint8]:
-    """The storage class of each cell."""
+def classified(cells: StoredCells) -> Column:
+    types = cells.types
     if types.dtype != np.uint8:
         types = np.where(types < ONE_BYTE, types, 12 + (types & 1))
-    classes: npt.NDArray[np.uint8] = CLASSES.take(types)
-    return classes
+    least = types.min()
+    if least == types.max():
+        return Column(cells, np.broadcast_to(FLAGS[least], len(types)), int(FLAGS[least]))
+    flags = FLAGS.take(types)
+    return Column(cells, flags, int(np.bitwise_or.reduce(flags)))
 
 
-def fixed_array(arrow_type: pa.DataType, values: npt.NDArray[Any], valid: Mask) -> pa.Array:
+def fixed_array(arrow_type: pa.DataType, values: npt.NDArray[Any], valid: Mask | None) -> pa.Array:
     """An Arrow array of 64-bit values, null where not valid."""
     bitmap, nulls = bitmap_of(valid)
     return pa.Array.from_buffers(arrow_type, len(values), [bitmap, pa.py_buffer(values)], nulls)
