@@ -51,7 +51,7 @@ def unreadable(array: pa.Array) -> BoolMask | None:
     """Which cells hold a NUL or are not UTF-8; None for none."""
     offsets = cell_offsets(array)
     data = cell_bytes(array)[offsets[0] : offsets[-1]]
-    if data.size == 0:
+    if data.size == 0 or data.view(np.int8).min() > 0:  # ASCII without NUL, told in one pass: the rest is below 1
         return None
     nul = _cells_with_nul(array) if data.min() == 0 else None
     return _any_of(nul, None if data.max() < 0x80 else _cells_not_utf8(array))
