@@ -277,7 +277,7 @@ async def _compare_sequences(
             continue
         largest = await target.fetchval(f"select max({quoted(column.name)}) from {name}")
         next_value = await target.fetchval(
-            f"select case when s.is_called then s.last_value + q.seqincrement else s.last_value end"
+            f"select case when s.is_called then s.last_value::numeric + q.seqincrement else s.last_value end"
             f" from {sequence} as s, pg_catalog.pg_sequence as q where q.seqrelid = $1::text::regclass",
             sequence,
         )

@@ -64,7 +64,7 @@ class SourceTableReader:
 
     def count(self) -> int:
         """SQLite's own count of the rows: what the cursor must deliver."""
-        return int(self._one_row(f"select count(*) from {self._from()}")[0])
+        return int(self._one_row(f"select count(*) from {self._from()} not indexed")[0])
 
     def batches(self) -> Iterator[SourceRows]:
         """Every row of the table; batches of bounded bytes (a single larger row is a batch of its own)."""
@@ -88,8 +88,7 @@ class SourceTableReader:
         readings = [Reading.SPLIT] * len(self._table.columns)
         for place in positions:
             position = place + int(np.searchsorted(skipped, place, side="right"))
-            names = ", ".join(quoted(column.source.name) for column in self._table.columns)
-            inner = f"select {names} from {self._from()} not indexed limit 1 offset {position}"
+            inner = f"select {self._names()} from {self._from()} not indexed limit 1 offset {position}"
             key = None
             if rowid:
                 key = self._one_row(f"select {rowid} from {self._from()} not indexed limit 1 offset {position}")[0]
@@ -123,9 +122,8 @@ class SourceTableReader:
         first = self._done
         inner = f"{self._from()} not indexed"
         if first or run.rows is not None:
-            names = ", ".join(quoted(column.source.name) for column in self._table.columns)
             limit = -1 if run.rows is None else run.end - first
-            inner = f"(select {names} from {inner} limit {limit} offset {first})"
+            inner = f"(select {self._names()} from {inner} limit {limit} offset {first})"
         readings = list(self._readings)
         with closing(self._execute(select_rows_sql(self._table, readings, inner), run.batch_rows)) as cursor:
             stream = cursor.fetch_record_batch()
@@ -190,7 +188,7 @@ class SourceTableReader:
             f"max(typeof({name})) filter (where {name} is not null)"
             for name in names
         )
-        inner = f"select {', '.join(names)} from {self._from()} not indexed limit {rows} offset {first}"
+        inner = f"select {self._names()} from {self._from()} not indexed limit {rows} offset {first}"
         row = self._one_row(f"select {terms} from ({inner})")
         pairs = zip(row[0::2], row[1::2], strict=True)
         return [() if low is None else tuple(dict.fromkeys((low, high))) for low, high in pairs]
@@ -206,6 +204,11 @@ class SourceTableReader:
                 at += 1
             columns.append(Cells(batch.num_rows, arrays))
         return SourceRows(first, batch.num_rows, tuple(columns), batch.nbytes)
+
+    def _names(self) -> str:
+        """The columns for a subquery, without their collations: the application's own are not there."""
+        names = (quoted(column.source.name) for column in self._table.columns)
+        return ", ".join(f"{name} collate binary as {name}" for name in names)
 
     def _from(self) -> str:
         return quoted(self._table.source.name)

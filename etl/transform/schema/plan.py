@@ -49,6 +49,7 @@ from etl.transform.schema.views import with_views
 
 __all__ = ["plan_tables", "select_tables", "undecided_columns"]
 
+BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 MAX_COLUMNS = 1_600  # MaxHeapAttributeNumber
 SAME_AS_NONE = frozenset({"ON CONFLICT ABORT"})  # what SQLite does without a clause
 
@@ -58,7 +59,7 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
 
     Raises UsageError for casts that make no sense, PlanError for what no PostgreSQL table can hold.
     """
-    _require_modules(catalog)
+    _require_readable(catalog)
     casts = parse_casts(options.casts)
     require_matches(casts, catalog)
     references = resolve_references(catalog)
@@ -91,8 +92,17 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
     return with_views(plan)
 
 
-def _require_modules(catalog: SourceCatalog) -> None:
-    """Raise PlanError for virtual tables that nobody here can read: they may hold the only copy of their rows."""
+def _require_readable(catalog: SourceCatalog) -> None:
+    """Raise PlanError for tables that nobody here can read: they may hold the only copy of their rows."""
+    for table in catalog.tables:
+        key = next((index for index in table.indexes if index.origin == "pk"), None) if table.without_rowid else None
+        foreign = {term.collation for term in key.terms} - BUILT_IN_COLLATIONS if key else set()
+        if foreign:
+            raise PlanError(
+                f"{table.name}: its rows lie in the order of {', '.join(sorted(foreign))}, a collation of the"
+                " application, and SQLite does not read them without it",
+                f"rebuild it in the source with a rowid, or leave it out with --exclude {table.name}",
+            )
     for thing in catalog.skipped:
         if thing.kind == "missing module":
             raise PlanError(
