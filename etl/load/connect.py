@@ -68,6 +68,7 @@ class Connections:
         for _ in range(size):
             self._idle.put_nowait(None)
         self._open: set[asyncpg.Connection] = set()
+        self._condemned: TargetError | None = None
 
     @contextlib.asynccontextmanager
     async def borrow(self) -> AsyncIterator[asyncpg.Connection]:
@@ -75,6 +76,8 @@ class Connections:
         connection = await self._idle.get()
         healthy = False
         try:
+            if self._condemned is not None:
+                raise self._condemned
             if connection is None or connection.is_closed():
                 connection = await connect(self.address)
                 self._open.add(connection)
@@ -86,6 +89,12 @@ class Connections:
                 self._open.discard(connection)
                 await hang_up(connection)
             self._idle.put_nowait(connection if healthy else None)
+
+    def condemn(self, reason: TargetError) -> None:
+        """Cut every connection; whoever borrows one from now on gets ``reason`` instead."""
+        self._condemned = reason
+        for connection in self._open:
+            connection.terminate()
 
     async def close(self) -> None:
         for connection in tuple(self._open):
@@ -115,21 +124,32 @@ class OneConnection:
 
 async def connect(address: TargetAddress) -> asyncpg.Connection:
     """Open a connection under the run's settings; raises TargetError with the next step for what a user can mend."""
-    with named_errors(str(address)):
-        # no statement cache: it would keep encoding for a table that was dropped and made again with other types
-        connection: asyncpg.Connection = await asyncpg.connect(**address.arguments, statement_cache_size=0)
+    connection = await open_connection(address)
     try:
-        with named_errors(str(address)):
-            wanted = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in SETTINGS.items())
-            await connection.execute(
-                f"select set_config(name, want, false) from (values {wanted}) as s(name, want)"
-                " join pg_catalog.pg_settings using (name)"
-                " where want <> 'lz4' or 'lz4' = any(enumvals)"
-            )
+        await apply_settings(connection, address)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+async def open_connection(address: TargetAddress) -> asyncpg.Connection:
+    """Open a connection as the server gives it."""
+    with named_errors(str(address)):
+        # no statement cache: it would keep encoding for a table that was dropped and made again with other types
+        connection: asyncpg.Connection = await asyncpg.connect(**address.arguments, statement_cache_size=0)
+    return connection
+
+
+async def apply_settings(connection: asyncpg.Connection, address: TargetAddress) -> None:
+    """Put the connection under the run's settings, as far as the server knows them."""
+    with named_errors(str(address)):
+        wanted = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in SETTINGS.items())
+        await connection.execute(
+            f"select set_config(name, want, false) from (values {wanted}) as s(name, want)"
+            " join pg_catalog.pg_settings using (name)"
+            " where want <> 'lz4' or 'lz4' = any(enumvals)"
+        )
 
 
 async def hang_up(connection: asyncpg.Connection) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from etl.load.address import TargetAddress
-from etl.load.connect import Connections, Lender, connect, hang_up
+from etl.load.connect import Connections, Lender, apply_settings, hang_up, open_connection
+from etl.load.heartbeat import beating, open_heart
 from etl.load.journal import Staging, create_staging, discard
 
 CLEAN_UP_S = 4.0
@@ -37,14 +38,17 @@ class Session:
 @contextlib.asynccontextmanager
 async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Session]:
     """Connect to the target; raises TargetError when it cannot be reached or refuses us."""
-    control = await connect(address)
+    control = await open_connection(address)
     connections, spare = Connections(address, jobs), Connections(address, jobs)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(hang_up, control)
+        heart = await open_heart(control, (connections, spare))
+        stack.push_async_callback(hang_up, heart)
+        await apply_settings(control, address)
+        stack.push_async_callback(connections.close)
+        stack.push_async_callback(spare.close)
+        await stack.enter_async_context(beating(heart, control, (connections, spare)))
         yield Session(connections, spare, control)
-    finally:
-        await spare.close()
-        await connections.close()
-        await hang_up(control)
 
 
 @contextlib.asynccontextmanager
