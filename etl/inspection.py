@@ -17,6 +17,7 @@ from dataclasses import replace
 import asyncpg
 
 from etl.ahead import ahead
+from etl.backfills import with_backfills
 from etl.clock import Clock
 from etl.errors import RefusedError, RefusedValueError
 from etl.extract.binary_json import with_documents
@@ -44,7 +45,6 @@ from etl.progress import Progress
 from etl.survey_report import Inspection
 from etl.tasks import together
 from etl.threads import in_thread
-from etl.transform.schema.backfills import with_backfills
 from etl.transform.schema.column_types import undecided_columns
 from etl.transform.schema.decide import (
     DoubtfulTypeError,

@@ -158,14 +158,16 @@ def read_record(path: Path) -> PlanRecord:
     import orjson
 
     try:
-        content = orjson.loads(path.read_bytes())["plan"]
+        report = orjson.loads(path.read_bytes())
+        report = report["transfer"] if report.get("command") == "move" else report
+        content = report["plan"]
         found = {name: content[name] for name in ("flags", "columns", "not_valid", "left_out", "hash")}
         found |= {name: content.get(name, ()) for name in ("filled", "kept")}  # later than the others
     except OSError as error:
         raise UsageError(f"--plan {path}: cannot be read: {error.strerror}", "name a report in JSON") from error
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(
             f"--plan {path}: is no report with a plan in it",
-            "name what --report FILE.json of `etl migrate` has written",
+            "name what --report FILE.json of `etl migrate` or `etl move` has written",
         ) from error
     return PlanRecord(path, found)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,27 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
                 await asyncio.wait({work})
             except asyncio.CancelledError:
                 continue  # a second cancel does not make the thread end sooner
+        if not work.cancelled():
+            work.exception()  # retrieved, or asyncio would warn that nobody looked
+        raise
+
+
+class StoppedError(Exception):
+    """Long work that was asked to stop, and did."""
+
+
+async def in_stoppable_thread(function: Callable[..., T], *args: Any) -> T:
+    """As ``in_thread``, for long work: ``function`` gets one argument more, which tells when to stop.
+
+    It then raises StoppedError, soon; the caller sees the cancellation.
+    """
+    stop = threading.Event()
+    work = asyncio.ensure_future(in_thread(function, *args, stop.is_set))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({work})
         if not work.cancelled():
             work.exception()  # retrieved, or asyncio would warn that nobody looked
         raise

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl.move.detection import Detected
+from etl.threads import StoppedError
 
 BLOCK_BYTES = 1 << 20
+
+Stopped = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Original:
         return self.before == self.after
 
 
-def hash_originals(detected: Detected) -> dict[str, str]:
+def hash_originals(detected: Detected, stopped: Stopped) -> dict[str, str]:
     """Path → hash of database, config, .env and documents.
 
     Call it only while no snapshot is open: reading the database here would drop the locks of the run (POSIX locks
@@ -36,7 +39,7 @@ def hash_originals(detected: Detected) -> dict[str, str]:
     for name in ("database", "config", "env", "documents"):
         path = detected.path(name)
         if path is not None:
-            found[str(path)] = _hash_folder(path) if path.is_dir() else _hash_database(path)
+            found[str(path)] = _hash_folder(path, stopped) if path.is_dir() else _hash_database(path, stopped)
     return found
 
 
@@ -45,18 +48,18 @@ def compare_originals(before: dict[str, str], after: dict[str, str]) -> list[Ori
     return [Original(path, digest, after.get(path, "")) for path, digest in before.items()]
 
 
-def _hash_database(path: Path) -> str:
+def _hash_database(path: Path, stopped: Stopped) -> str:
     """The file, with what SQLite keeps in its write-ahead log; an empty log is as good as none."""
     digest = hashlib.sha256()
-    _feed(digest, path)
+    _feed(digest, path, stopped)
     wal = Path(f"{path}-wal")
     if wal.is_file() and wal.stat().st_size:
         digest.update(b"wal")
-        _feed(digest, wal)
+        _feed(digest, wal, stopped)
     return digest.hexdigest()
 
 
-def _hash_folder(folder: Path) -> str:
+def _hash_folder(folder: Path, stopped: Stopped) -> str:
     """Names, kinds, and contents; links by what they point to."""
     digest = hashlib.sha256()
     for path in _walk(folder):
@@ -65,7 +68,7 @@ def _hash_folder(folder: Path) -> str:
             digest.update(b"link " + os.fsencode(os.readlink(path)))
         elif path.is_file():
             try:
-                _feed(digest, path)
+                _feed(digest, path, stopped)
             except OSError:
                 digest.update(b"unreadable")
         digest.update(b"\0")
@@ -79,8 +82,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield Path(root, name)
 
 
-def _feed(digest: hashlib._Hash, path: Path) -> None:
+def _feed(digest: hashlib._Hash, path: Path, stopped: Stopped) -> None:
     digest.update(str(path.stat().st_size).encode() + b"\0")
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
+            if stopped():
+                raise StoppedError

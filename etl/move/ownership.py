@@ -7,11 +7,12 @@ of only the rows that ``where`` names, all tables in one transaction, the counts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 
+from etl.backfills import with_backfills
 from etl.enquiry import open_source, open_target, quoted
 from etl.errors import TargetError
 from etl.move.move_plan import BackfillPlan
@@ -20,6 +21,7 @@ from etl.move.situation import Situation
 from etl.move.step_outcome import DONE, SKIPPED, StepError, StepOutcome
 from etl.move.target_tables import TargetColumn, read_columns
 from etl.options import Backfill
+from etl.report import Report
 from etl.threads import in_thread
 
 Columns = Mapping[str, Mapping[str, TargetColumn]]
@@ -27,13 +29,17 @@ Columns = Mapping[str, Mapping[str, TargetColumn]]
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """What one backfill did; ``incomplete`` rows have some of its columns and not the others."""
+    """What one backfill did; ``incomplete`` rows have some of its columns and not the others.
+
+    ``is_filling``: what was NULL in these columns, and nothing else, has become the values.
+    """
 
     table: str
     rows: int
     named_before: int
     named_after: int
     incomplete: int
+    is_filling: bool
 
     @property
     def line(self) -> str:
@@ -56,12 +62,27 @@ async def backfill(situation: Situation) -> StepOutcome:
     for plan in plans:
         _check_columns(plan, columns, situation.options.target_schema)
     done = await _update_all(situation, columns)
-    data = {
+    data: dict[str, object] = {
         entry.table: {"rows": entry.rows, "named_before": entry.named_before, "incomplete": entry.incomplete}
         for entry in done
     }
+    data["filled"] = {
+        f"{plan.table}.{name}": value
+        for plan, entry in zip(plans, done, strict=True)
+        if entry.rows and entry.is_filling
+        for name, value in _values(plan, situation).items()
+    }
     changed = tuple(f"{entry.rows:,} rows of {entry.table} got their owner" for entry in done if entry.rows)
     return StepOutcome("backfill", DONE, tuple(entry.line for entry in done), data, changed)
+
+
+def with_owners(report: Report, outcome: StepOutcome) -> Report:
+    """The transfer's report with what the update has filled in its plan, so that `etl verify --plan` knows of it."""
+    places = [(tuple(place.rsplit(".", 1)), value) for place, value in outcome.data.get("filled", {}).items()]
+    backfills = [Backfill(table, column, value) for (table, column), value in places]
+    there = {(table.source.name, column.source.name) for table in report.plan.tables for column in table.columns}
+    known = [backfill for backfill in backfills if (backfill.table, backfill.column) in there]
+    return replace(report, plan=with_backfills(report.plan, known))
 
 
 async def _update_all(situation: Situation, columns: Columns) -> list[Backfilled]:
@@ -92,12 +113,17 @@ async def _update(
     assigned = ", ".join(f"{quoted(name)} = {new[name]}" for name in names)
     named = f"select count(*) from {table} where ({plan.where})"
     before = await connection.fetchval(named)
+    any_held = " or ".join(f"{quoted(name)} is not null" for name in names)
+    overwritten = await connection.fetchval(f"{named} and ({any_held})")
     status = await connection.execute(
         f"update {table} set {assigned} where ({plan.where}) and ({differs})", *(values[name] for name in names)
     )
     nulls = " + ".join(f"({quoted(name)} is null)::int" for name in names)
     incomplete = await connection.fetchval(f"select count(*) from {table} where {nulls} between 1 and {len(names) - 1}")
-    return Backfilled(plan.table, int(status.split()[-1]), before, await connection.fetchval(named), incomplete)
+    some_null = " or ".join(f"{quoted(name)} is null" for name in names)
+    left = await connection.fetchval(f"select count(*) from {table} where {some_null}")
+    after = await connection.fetchval(named)
+    return Backfilled(plan.table, int(status.split()[-1]), before, after, incomplete, not overwritten and not left)
 
 
 async def backfills_on_the_way(situation: Situation, source: Path) -> tuple[Backfill, ...]:

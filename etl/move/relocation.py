@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import secrets
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,15 +23,16 @@ from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
 from etl.move.situation import Situation
 from etl.move.step_outcome import DONE, SKIPPED, StepError, StepOutcome
-from etl.threads import in_thread
+from etl.threads import StoppedError, in_stoppable_thread
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
 class Copied:
     """The account of one copy; ``kept`` are files that were there with another content."""
 
+    stopped: Callable[[], bool]
     files: int = 0
     bytes: int = 0
     same: int = 0
@@ -55,7 +58,7 @@ async def relocate(situation: Situation) -> StepOutcome:
     if source is None:
         return StepOutcome("documents", SKIPPED, ("no documents were found",))
     target = situation.place(plan.to)
-    copied = await in_thread(copy_documents, source, target)
+    copied = await in_stoppable_thread(copy_documents, source, target)
     lines = list(copied.lines)
     changed = [f"copied: {copied.files:,} files to {target}"] if copied.files else []
     data = {
@@ -90,12 +93,15 @@ async def relocate(situation: Situation) -> StepOutcome:
     return StepOutcome("documents", DONE, tuple(lines), data, tuple(changed))
 
 
-def copy_documents(source: Path, target: Path) -> Copied:
-    """Copy a folder into another; both may exist. Raises StepError when one lies in the other."""
+def copy_documents(source: Path, target: Path, stopped: Callable[[], bool] = lambda: False) -> Copied:
+    """Copy a folder into another; both may exist. Raises StepError when one lies in the other.
+
+    When ``stopped`` says so, it ends with StoppedError within a block of a file, and leaves no half file.
+    """
     real, real_target = source.resolve(), target.resolve()
     if real == real_target or real in real_target.parents or real_target in real.parents:
         raise StepError(f"documents: {source} and {target} lie in each other", "name another place in [documents] to")
-    copied = Copied()
+    copied = Copied(stopped)
     _copy_folder(source, target, (), copied)
     return copied
 
@@ -118,6 +124,8 @@ def _copy_folder(source: Path, target: Path, above: tuple[tuple[int, int], ...],
     is_new = not target.exists()
     make_folder(target)
     for entry in entries:
+        if copied.stopped():
+            raise StoppedError
         _copy_entry(Path(entry.path), target / entry.name, (*above, place), copied)
     if is_new:
         with contextlib.suppress(OSError):
@@ -153,7 +161,7 @@ def _copy_file(source: Path, target: Path, copied: Copied) -> None:
             return
         beside = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
         try:
-            shutil.copyfile(source, beside)
+            _copy_content(source, beside, copied.stopped)
             shutil.copystat(source, beside)
             beside.rename(target)
         finally:
@@ -163,6 +171,16 @@ def _copy_file(source: Path, target: Path, copied: Copied) -> None:
         return
     copied.files += 1
     copied.bytes += target.stat().st_size
+
+
+def _copy_content(source: Path, target: Path, stopped: Callable[[], bool]) -> None:
+    """Make a file that only its owner can read; the mode of the original comes with its last byte."""
+    private = functools.partial(os.open, mode=0o600)
+    with source.open("rb") as reader, open(target, "xb", opener=private) as writer:
+        while block := reader.read(BLOCK_BYTES):
+            if stopped():
+                raise StoppedError
+            writer.write(block)
 
 
 def _same_content(one: Path, other: Path) -> bool:

@@ -6,11 +6,9 @@ the source. The copy can be read by its owner alone from its first byte, and is 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
 from etl.move.state_folder import StateFolder
 from etl.move.step_outcome import StepError
-from etl.threads import in_thread
+from etl.threads import StoppedError, in_stoppable_thread, in_thread
 
 NAME = "upgraded.db"
 PAGES_A_STEP = 2_048
@@ -114,21 +112,14 @@ def read_schema(database: Path, wanted: SchemaVersionPlan) -> SchemaState:
 
 
 async def copy_database(database: Path, copy: Path) -> None:
-    """Copy a database as it is at one moment; a cancelled copy ends soon and is taken away."""
-    stop = threading.Event()
-    work = asyncio.ensure_future(in_thread(_copy, database, copy, stop.is_set))
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait({work})
-        raise
+    """Copy a database as it is at one moment; a cancelled copy ends soon."""
+    await in_stoppable_thread(_copy, database, copy)
 
 
 def _copy(database: Path, copy: Path, stopped: Callable[[], bool]) -> None:
     def check(_status: int, _remaining: int, _total: int) -> None:
         if stopped():
-            raise InterruptedError
+            raise StoppedError
 
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:

@@ -31,7 +31,7 @@ from etl.move.step_outcome import DONE, FAILED, NOT_ASKED, NOT_REACHED, SKIPPED,
 from etl.options import Options
 from etl.progress import Progress
 from etl.report import Report, outcomes, verdict
-from etl.threads import in_thread
+from etl.threads import in_stoppable_thread
 
 STEPS = ("detect", "preflight", "transfer", "split-config", "backfill", "documents", "validate")
 CHANGING = STEPS[2:]
@@ -105,11 +105,12 @@ class Course:
         self._outcomes: dict[str, StepOutcome] = {}
         self._transfer: Report | None = None
         self._failure: EtlError | None = None
+        self._intentions: tuple[str, ...] = ()
         self._originals: tuple[Original, ...] = ()
 
     async def run(self) -> None:
         situation = self._situation
-        before = await in_thread(hash_originals, situation.detected)
+        before = await in_stoppable_thread(hash_originals, situation.detected)
         if self._resumed:
             self._check_earlier(before)
         situation.state.note_originals(before)
@@ -117,9 +118,18 @@ class Course:
             await self._step(name)
             if self._failure is not None:
                 break
-        after = await in_thread(hash_originals, situation.detected)
+        if situation.options.dry_run and self._failure is None:
+            await self._intend()
+        after = await in_stoppable_thread(hash_originals, situation.detected)
         self._originals = tuple(compare_originals(before, after))
         self._ensure_unchanged()
+
+    async def _intend(self) -> None:
+        """What the other steps would do; what the transfer would stumble over is a failure already now."""
+        try:
+            self._intentions = (*intentions(self._situation), *await transfer.describe_transfer(self._situation))
+        except EtlError as error:
+            self._failure = error
 
     def report(self) -> MoveReport:
         situation = self._situation
@@ -133,7 +143,7 @@ class Course:
             transfer=self._transfer,
             failure=self._failure,
             way_back=way_back(situation, steps, situation.state.changed if self._resumed else ()),
-            intentions=intentions(situation) if situation.options.dry_run else (),
+            intentions=self._intentions,
             dry_run=situation.options.dry_run,
         )
 
@@ -152,7 +162,8 @@ class Course:
         try:
             outcome = await self._work(name)(situation)
         except asyncio.CancelledError:
-            self._outcomes[name] = StepOutcome(name, FAILED, ("interrupted",))
+            begun = ("interrupted; what it has done so far stays, and is not done again",)
+            self._outcomes[name] = StepOutcome(name, FAILED, begun)
             raise
         except EtlError as error:
             self._failure = error
@@ -169,10 +180,16 @@ class Course:
             "preflight": preflight.check,
             "transfer": self._transfer_rows,
             "split-config": config_split.split_config,
-            "backfill": ownership.backfill,
+            "backfill": self._backfill,
             "documents": relocation.relocate,
             "validate": validation.validate,
         }[name]
+
+    async def _backfill(self, situation: Situation) -> StepOutcome:
+        outcome = await ownership.backfill(situation)
+        if self._transfer is not None:
+            self._transfer = ownership.with_owners(self._transfer, outcome)
+        return outcome
 
     async def _transfer_rows(self, situation: Situation) -> StepOutcome:
         try:

@@ -18,7 +18,7 @@ from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
 from etl.move.situation import Situation
 from etl.move.step_outcome import StepError
-from etl.move.target_tables import read_target
+from etl.move.target_tables import TargetTables, read_target
 from etl.options import Options
 from etl.report import Report
 from etl.threads import in_thread
@@ -36,6 +36,20 @@ async def transfer(situation: Situation) -> Report:
     if report.status not in ENDED_WELL:
         raise TransferDifferenceError(report)
     return report
+
+
+async def describe_transfer(situation: Situation) -> tuple[str, ...]:
+    """What the migration would do, by its own dry run; raises EtlError for what does not fit the target's tables.
+
+    Nothing can be said while the application has not made its tables.
+    """
+    from etl.pipeline import migrate
+
+    if situation.plan.target_schema is not None and not (await _read_target(situation)).tables:
+        return ("transfer: tables and columns are compared when the application has made its tables",)
+    options = replace(await migration_options(situation), dry_run=True)
+    report = await migrate(options, situation.progress)
+    return tuple(f"transfer: {line}" if line else "" for note in report.notes for line in note.splitlines())
 
 
 class TransferDifferenceError(StepError):
@@ -71,7 +85,7 @@ async def migration_options(situation: Situation) -> Options:
     """The options of the migration: the user's, with the plan's source, tables and owner."""
     source = await situation.copy.ready(situation.values, situation.command_environment)
     given = situation.options
-    there = (await read_target(given.target, given.target_schema)).tables
+    there = (await _read_target(situation)).tables
     moved = await in_thread(list_tables, source, given)
     kept = tuple(name for name in there if name in moved and matches_any(name, situation.plan.keep))
     return replace(
@@ -81,6 +95,10 @@ async def migration_options(situation: Situation) -> Options:
         empty=(*given.empty, *situation.plan.replace),
         backfills=await backfills_on_the_way(situation, source),
     )
+
+
+async def _read_target(situation: Situation) -> TargetTables:
+    return await read_target(situation.options.target, situation.options.target_schema)
 
 
 def list_tables(source: Path, options: Options) -> frozenset[str]:

@@ -116,6 +116,19 @@ def test_rows_in_the_way_are_named_kept_or_taken_away(etl: EtlCommand, source: P
     assert rows_of(database_dsn, "select name from author order by id") == [("Ada",), ("Grace",)]
 
 
+def test_the_rows_of_single_tables_may_give_way(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """--empty says of one table what --force says of all; the others still ask."""
+    run_apart(execute(database_dsn, *TARGET, "insert into author (id, name) values (77, 'old')"))
+    assert etl("migrate", source, database_dsn, "--empty", "book").status == 1
+    done = etl("migrate", source, database_dsn, "--empty", "auth*")
+    assert done.status == 0, done.err
+    assert rows_of(database_dsn, "select id from author order by id") == [(1,), (7,)]
+    refused = etl("migrate", source, database_dsn, "--empty", "author")
+    assert refused.status == 1
+    assert "public.book" in refused.errors[0]
+    assert "public.author" not in refused.errors[0]
+
+
 def test_what_does_not_fit_is_named_before_a_row_moves(etl: EtlCommand, source: Path, database_dsn: str) -> None:
     """Both ways, and all of it at once."""
     run_apart(

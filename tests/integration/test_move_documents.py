@@ -11,6 +11,7 @@ import pytest
 
 from etl.move.relocation import copy_documents, folder_account
 from etl.move.step_outcome import StepError
+from etl.threads import StoppedError
 from tests.fix_command import EtlCommand
 from tests.fix_source import MakeSource
 
@@ -131,3 +132,17 @@ def test_an_index_command_that_fails_fails_the_step(
     again = etl("move", plan_of(tmp_path, "true"), "--only", "documents")
     assert again.status == 0, again.err
     assert "0 files copied, 0 bytes; 4 were there already" in again.out
+
+
+def test_a_copy_that_is_stopped_leaves_no_half_file(documents: Path, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a large file: what is complete stays, what is not has no name; the next run goes on."""
+    (documents / "z-large").write_bytes(b"x" * (40 << 20))
+    blocks = iter([False] * 7)
+    with pytest.raises(StoppedError):
+        copy_documents(documents, tmp_path / "to", lambda: next(blocks, True))
+    there = {path.name for path in (tmp_path / "to").rglob("*") if path.is_file()}
+    assert there
+    assert "z-large" not in there
+    assert not [name for name in there if name.startswith(".")]
+    again = copy_documents(documents, tmp_path / "to")
+    assert (again.files + again.same, again.same) == (5, len(there))

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.fix_command import EtlCommand
-from tests.integration.test_move_steps import ask
+from tests.fix_server import rows_of
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "multi_user"
 OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -133,9 +133,9 @@ def test_the_example_is_moved_used_and_rolled_back(scribe: Scribe, etl: EtlComma
     assert {step["state"] for step in told["steps"]} == {"done"}
 
     uid = source.stat().st_uid
-    assert ask(database_dsn, "select distinct owner_person, owner_uid from sessions") == [("ada", uid)]
-    count = ask(database_dsn, "select count(*) from sessions")[0][0]
-    highest = ask(database_dsn, "select max(id) from outbox")[0][0]
+    assert rows_of(database_dsn, "select distinct owner_person, owner_uid from sessions") == [("ada", uid)]
+    count = rows_of(database_dsn, "select count(*) from sessions")[0][0]
+    highest = rows_of(database_dsn, "select max(id) from outbox")[0][0]
     with serving_as_installed(scribe, database_dsn) as url:
         assert call(f"{url}/health") == {"schema": "024_add_owner"}
         listed = call(f"{url}/sessions?person=ada&limit=1000000")
@@ -144,7 +144,7 @@ def test_the_example_is_moved_used_and_rolled_back(scribe: Scribe, etl: EtlComma
         made = call(f"{url}/sessions", {"title": "a new one", "person": "eve", "uid": 7})
         assert call(f"{url}/sessions?person=eve")[0]["id"] == made["id"]
     # SQLite had given numbers beyond the rows that are left: none of them is given again
-    assert ask(database_dsn, "select max(id) from outbox")[0][0] > highest + 4
+    assert rows_of(database_dsn, "select max(id) from outbox")[0][0] > highest + 4
 
     assert hashlib.sha256(source.read_bytes()).hexdigest() == before
     way_back = [line for line in told["way_back"] if "./app serve" in line]

@@ -8,8 +8,7 @@ from contextlib import closing
 import pytest
 
 from tests.fix_move import Application
-from tests.fix_server import execute, run_apart
-from tests.integration.test_move_steps import ask
+from tests.fix_server import execute, rows_of, run_apart
 
 UPDATE = """
 [[backfill]]
@@ -39,10 +38,10 @@ def test_only_the_named_rows_change(application: Application, database_dsn: str)
     assert done.status == 0, done.out + done.err
     assert "device: 1 rows got their owner; 1 rows are incomplete" in done.out
     expected = [(1, "ada", 1000), (2, None, None), (3, "eve", None), (4, "x", 5)]
-    assert ask(database_dsn, "select id, owner, uid from device order by id") == expected
+    assert rows_of(database_dsn, "select id, owner, uid from device order by id") == expected
     again = application.move("--only", "backfill")
     assert "device: no row is without an owner" in again.out
-    assert ask(database_dsn, "select id, owner, uid from device order by id") == expected
+    assert rows_of(database_dsn, "select id, owner, uid from device order by id") == expected
 
 
 def test_an_update_that_changes_nothing_touches_no_row(application: Application, database_dsn: str) -> None:
@@ -50,10 +49,10 @@ def test_an_update_that_changes_nothing_touches_no_row(application: Application,
     run_apart(execute(database_dsn, TABLE, "insert into device values (1, 'a', null, null)"))
     only_backfill(application, UPDATE.replace("owner is null and name <> 'spared'", "name = 'a'"))
     assert application.move("--only", "backfill").status == 0
-    version = ask(database_dsn, "select xmin::text from device")
+    version = rows_of(database_dsn, "select xmin::text from device")
     again = application.move("--only", "backfill")
     assert "0 rows got their owner; where still names 1" in again.out
-    assert ask(database_dsn, "select xmin::text from device") == version
+    assert rows_of(database_dsn, "select xmin::text from device") == version
 
 
 def test_all_backfills_or_none(application: Application, database_dsn: str) -> None:
@@ -63,7 +62,7 @@ def test_all_backfills_or_none(application: Application, database_dsn: str) -> N
     done = application.move("--only", "backfill")
     assert done.status == 1
     assert 'column "no_such_column" does not exist' in done.errors[0]
-    assert ask(database_dsn, "select owner from device") == [(None,)]
+    assert rows_of(database_dsn, "select owner from device") == [(None,)]
 
 
 @pytest.mark.parametrize(
@@ -100,5 +99,5 @@ def test_a_transfer_fills_just_what_where_names(
     done = application.move()
     assert done.status == 1
     assert says in done.errors[0]
-    assert ask(database_dsn, "select count(*) from session") == [(0,)]
-    assert ask(database_dsn, "select * from settings") == [("language", "en")]
+    assert rows_of(database_dsn, "select count(*) from session") == [(0,)]
+    assert rows_of(database_dsn, "select * from settings") == [("language", "en")]

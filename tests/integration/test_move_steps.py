@@ -10,27 +10,13 @@ import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.fix_move import Application
-from tests.fix_server import execute, run_apart
+from tests.fix_server import execute, rows_of, run_apart
 
 STEPS = ["transfer", "split-config", "backfill", "documents", "validate"]
-
-
-def ask(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    async def fetch() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(query)]
-        finally:
-            await connection.close()
-
-    found: list[tuple[Any, ...]] = run_apart(fetch())
-    return found
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,14 +31,14 @@ def states(report: Path) -> dict[str, str]:
 
 def check_moved(application: Application, dsn: str) -> None:
     """All that a whole move promises of this application."""
-    assert ask(dsn, "select id, title, owner, uid from session order by id") == [
+    assert rows_of(dsn, "select id, title, owner, uid from session order by id") == [
         (1, "a", "ada", 1000),
         (2, "b", "ada", 1000),
         (3, "c", "grace", 7),
     ]
-    assert ask(dsn, "select owner from device order by id") == [("ada",), ("grace",)]
-    assert ask(dsn, "select * from settings order by key") == [("language", "de"), ("theme", "dark")]
-    assert ask(dsn, "select * from schema_migrations order by 1") == [("1",), ("2",)]
+    assert rows_of(dsn, "select owner from device order by id") == [("ada",), ("grace",)]
+    assert rows_of(dsn, "select * from settings order by key") == [("language", "de"), ("theme", "dark")]
+    assert rows_of(dsn, "select * from schema_migrations order by 1") == [("1",), ("2",)]
     assert (application.folder / "to" / "a.md").read_text() == "alpha"
     secrets = application.folder / "secrets.yml"
     assert secrets.stat().st_mode & 0o777 == 0o600
@@ -134,8 +120,8 @@ def test_a_transfer_that_fails_leaves_the_rows_of_the_target(application: Applic
     done = application.move()
     assert done.status == 1
     assert "session.uid (id=3): 'seven' is not integer" in done.errors[0]
-    assert ask(database_dsn, "select * from settings") == [("language", "en")]
-    assert ask(database_dsn, "select count(*) from session") == [(0,)]
+    assert rows_of(database_dsn, "select * from settings") == [("language", "en")]
+    assert rows_of(database_dsn, "select count(*) from session") == [(0,)]
     assert not (application.folder / "secrets.yml").exists()
 
 
@@ -236,8 +222,78 @@ def test_flags_of_the_plan_are_flags(application: Application, database_dsn: str
     done = application.move("--only", "transfer", "--exclude", "settings", "--exclude", "schema_migrations")
     assert done.status == 0, done.out + done.err
     assert "not verified" in done.out
-    assert ask(database_dsn, "select count(*) from device") == [(2,)]
+    assert rows_of(database_dsn, "select count(*) from device") == [(2,)]
     application.change_plan("verify =", "verfy =")
     wrong = application.move()
     assert wrong.status == 2
     assert "[migrate] verfy: no flag of a plan has this name" in wrong.errors[0]
+
+
+def test_verification_knows_the_owner_later_too(application: Application, database_dsn: str) -> None:
+    """Years after, with the report of the move: filled in the transfer or by the update, it is no difference."""
+    report = application.folder / "r.json"
+    assert application.move("--report", report).status == 0
+    later = application.folder / "later.json"
+
+    def verdicts() -> dict[str, str]:
+        application.etl("verify", application.database, database_dsn, "--plan", report, "--report", later)
+        return {table["name"]: table["verdict"] for table in json.loads(later.read_text())["tables"]}
+
+    assert verdicts() == {"session": "equal", "device": "equal", "settings": "equal"}
+    run_apart(execute(database_dsn, "update device set owner = 'eve' where id = 1"))
+    assert verdicts() == {"session": "equal", "device": "different", "settings": "equal"}
+
+
+def test_a_dry_run_compares_with_tables_that_are_there(application: Application, database_dsn: str) -> None:
+    """A column that the application has not is found before anything was moved, not after."""
+    tables = ["create table session (id bigint primary key, title text, owner text, uid integer)"]
+    run_apart(execute(database_dsn, *tables, "create table device (id bigint primary key, owner text)"))
+    application.change_plan('target_schema = "./program transfer"', "")
+    done = application.move("--dry-run")
+    assert done.status == 1
+    assert "device.name: the target's table device has no such column" in done.errors[0]
+    run_apart(execute(database_dsn, "alter table device add column name text"))
+    dry = application.move("--dry-run")
+    assert dry.status == 0, dry.out + dry.err
+    assert "transfer: every row of" in dry.out
+    assert rows_of(database_dsn, "select count(*) from session") == [(0,)]
+    assert not (application.folder / "move.state").exists()
+
+
+def test_originals_are_never_written_over(application: Application) -> None:
+    """Not even with --force, and not by way of a link."""
+    (application.folder / "link.yml").symlink_to(application.folder / "config.yml")
+    before = contents(application.folder)
+    for path in ("./config.yml", "./link.yml", "./.env"):
+        application.plan.write_text(application.plan.read_text().replace("./system.yml", path))
+        done = application.move("--only", "split-config", "--force")
+        assert done.status == 1
+        assert "is an original" in done.errors[0]
+        application.plan.write_text(application.plan.read_text().replace(f'path = "{path}"', 'path = "./system.yml"'))
+    assert contents(application.folder) == before
+
+
+def test_a_config_file_in_the_way_is_kept(application: Application) -> None:
+    """Without --force nothing is written, with it a copy stays; the secrets go to the account that the plan names."""
+    (application.folder / "system.yml").write_text("mine: 1\n")
+    refused = application.move("--only", "split-config")
+    assert refused.status == 1
+    assert "is there already and says something else" in refused.errors[0]
+    assert not (application.folder / "secrets.yml").exists()
+    done = application.move("--only", "split-config", "--force")
+    assert done.status == 0, done.out
+    assert (application.folder / "system.yml.before-move.1").read_text() == "mine: 1\n"
+    assert "name: x" in (application.folder / "system.yml").read_text()
+
+
+def test_tables_that_nobody_has_made_are_made(application: Application, database_dsn: str) -> None:
+    """Without a schema of the application's own, the move makes the tables as they are in the source."""
+    application.change_plan('target_schema = "./program transfer"', "")
+    done = application.move()
+    assert done.status == 0, done.out + done.err
+    assert rows_of(database_dsn, "select owner, uid from session order by id") == [
+        ("ada", 1000),
+        ("ada", 1000),
+        ("grace", 7),
+    ]
+    assert "session: 2 rows got their owner" in done.out

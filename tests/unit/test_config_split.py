@@ -202,3 +202,24 @@ def test_any_config_is_cut_without_loss(tree: dict[str, Any], flow: bool, data: 
     cutter = Cutter(text, compose(text, where), layers_of)
     layers = {name: parse(cutter.cut(name, name == "system"), where) for name in ("system", "secrets", "user")}
     assert same(merge(layers), tree)
+
+
+@pytest.mark.parametrize("damage", ["lost", "changed", "leaked", "comment"])
+def test_the_proof_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """A cutter that loses, changes or misplaces something is found out before a byte is written."""
+    whole = Cutter.cut
+
+    def damaged(cutter: Cutter, layer: str, with_frame: bool) -> str:
+        text = whole(cutter, layer, with_frame)
+        if layer != "system":
+            return text
+        return {
+            "lost": text.replace("b: 2\n", ""),
+            "changed": text.replace("b: 2", "b: 2.0"),
+            "leaked": text + "password: verysecret1\n",
+            "comment": text.replace("b: 2", "b: 2  # verysecret1"),
+        }[damage]
+
+    monkeypatch.setattr(Cutter, "cut", damaged)
+    with pytest.raises(ConfigError, match="nothing was written"):
+        cut(tmp_path, "a: 1\nb: 2\npassword: verysecret1\n")
