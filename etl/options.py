@@ -45,7 +45,7 @@ class Options:
     dry_run: bool = False
     schema_only: bool = False  # everything but the rows
     no_indexes: bool = False  # but those that keep values apart
-    verify: str = "full"  # full | none
+    verify: str = "full"  # full | digest | count | none
     accept_untranslated: bool = False
     timezone: str = "UTC"
     ambiguous: str | None = None  # earliest | latest

@@ -118,6 +118,8 @@ def verdict(report: Report) -> Verdict:
     verified = report.command == "verify" or "verify" in report.phases  # an empty database is verified too
     if Verdict.NOT_VERIFIED in found or not (found or verified):
         return Verdict.NOT_VERIFIED
+    if Verdict.COUNTED in found:
+        return Verdict.COUNTED
     return Verdict.EQUAL
 
 
@@ -228,6 +230,7 @@ def _table_document(outcome: TableOutcome) -> dict[str, Any]:
         "source_checksum": verified.source_checksum if verified is not None else None,
         "target_checksum": verified.target_checksum if verified is not None else None,
         "verdict": outcome.verdict.value,
+        "proof": verified.proof.value if verified is not None else None,
         "difference_counts": dict(verified.difference_counts) if verified is not None else {},
     }
 

@@ -76,7 +76,17 @@ class RefusedRow:
 class Verdict(StrEnum):
     EQUAL = "equal"
     DIFFERENT = "different"
+    COUNTED = "counts equal"  # as many rows on both sides; no value was compared
     NOT_VERIFIED = "not verified"
+
+
+class Proof(StrEnum):
+    """What a verdict rests on; never more than was done."""
+
+    VALUES = "values"  # every value of both sides
+    DIGEST = "digest"  # a SHA-256 of every row, summed on both sides
+    COUNT = "count"  # the number of rows
+    CHECKSUM = "checksum"  # what an earlier report says of every row of the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +126,11 @@ class VerifiedTable:
     target_name: str
     source_rows: int
     target_rows: int
-    source_checksum: str
-    target_checksum: str
+    source_checksum: str | None  # None where none was computed
+    target_checksum: str | None
     verdict: Verdict
     seconds: float
     difference_counts: Mapping[str, int] = field(default_factory=dict)  # kind → how many in all
     differences: tuple[Difference, ...] = ()  # the first 20
     coercions: tuple[Coercion, ...] = ()  # of rules that the server applies by itself: repeated keys of jsonb
+    proof: Proof = Proof.VALUES

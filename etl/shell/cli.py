@@ -22,6 +22,7 @@ from etl.shell.flags import (
     selection,
     telling,
     values,
+    verification,
 )
 
 
@@ -109,6 +110,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
     help="Whose the tables are: made by a run, or the application's own, of which the rows alone are compared.",
 )
 @leaving
+@verification
 @option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
 @password
 @telling

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from etl.errors import ExitStatus
-from etl.model import Coercion, Difference, Verdict
+from etl.model import Coercion, Difference, Proof, Verdict
 from etl.report import Report, TableOutcome, outcomes, verdict
 from etl.shell.units import count, duration, short_count, size
 
@@ -49,13 +49,26 @@ def verdict_line(report: Report) -> str:
         return f"verdict: schema only: {_plural(len(told), 'table')} as planned, without rows"
     if found is Verdict.NOT_VERIFIED:
         return f"verdict: not verified: {what}"
-    line = f"verdict: equal: {what}, every value compared"
+    if found is Verdict.COUNTED:
+        line = f"verdict: counts equal: {what}; as many rows on both sides, no value was compared"
+    else:
+        line = f"verdict: equal: {what}, {_proof(told)}"
     if rejected := sum(outcome.rejected_rows for outcome in told):
         line += f"; {_plural(rejected, 'row')} rejected to files"
     if report.status is ExitStatus.UNTRANSLATED:
         pending = sum(skipped.needs_attention for skipped in report.plan.untranslated)
         line += f"; {_plural(pending, 'schema object')} left for you (listed above)"
     return line
+
+
+def _proof(told: Sequence[TableOutcome]) -> str:
+    """What the verdict rests on: the weakest proof of any table."""
+    proofs = {outcome.verified.proof for outcome in told if outcome.verified is not None}
+    if Proof.CHECKSUM in proofs:
+        return "every row of the target in the checksums of the report; the source was not read"
+    if Proof.DIGEST in proofs:
+        return "every row compared by its SHA-256"
+    return "every value compared"
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -82,7 +95,7 @@ def _line(row: Sequence[str], widths: Sequence[int], gap: str) -> str:
 
 def _row(outcome: TableOutcome) -> tuple[str, ...]:
     rows, seconds = outcome.source_rows, outcome.seconds
-    checksum = outcome.verified.source_checksum[:8] if outcome.verified is not None else "-"
+    checksum = (outcome.verified.source_checksum or "-")[:8] if outcome.verified is not None else "-"
     return (
         _cut(outcome.name, _LONGEST_NAME),
         count(rows) if rows is not None else "-",

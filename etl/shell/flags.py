@@ -132,13 +132,20 @@ ownership = together(
     option("--owner", metavar="ROLE", help="Whose the created tables are.  [default: the role that connects]"),
     option("--grant", multiple=True, metavar="ROLE[=PRIVILEGES]", help="Privileges on the created tables; repeatable."),
 )
+verification = option(
+    "--verify",
+    type=Word(("full", "digest", "count", "none")),
+    default="full",
+    show_default=True,
+    help="Compare every value, a digest of every row computed by the server, row counts, or nothing.",
+)
 loading = together(
     matching,
     ownership,
     option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
     option("--schema-only", is_flag=True, help="Create everything but the rows."),
     option("--no-indexes", is_flag=True, help="Leave out the indexes that keep no values apart."),
-    option("--verify", type=Word(("full", "none")), default="full", show_default=True, help="Compare every value."),
+    verification,
     option(
         "--accept-untranslated", is_flag=True, help="Exit 0 although views, triggers or checks were not translated."
     ),

@@ -57,7 +57,7 @@ def _tables(report: MoveReport) -> Iterator[str]:
     yield "<h2>Tables</h2><table><thead><tr><th>table<th>rows<th>coerced<th>checksum<th>verdict</tr></thead><tbody>"
     for outcome in outcomes(report.transfer):
         coerced = sum(coercion.count for coercion in outcome.coercions)
-        checksum = outcome.verified.source_checksum if outcome.verified is not None else ""
+        checksum = outcome.verified.source_checksum or "" if outcome.verified is not None else ""
         yield (
             f"<tr><td>{escape(outcome.name)}"
             f'<td class="number">{count(outcome.source_rows or 0)}<td class="number">{count(coerced)}'

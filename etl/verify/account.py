@@ -24,8 +24,7 @@ class Tally:
         self.source_sum = self.target_sum = 0
         self.repeated_keys = RepeatedKeys(table)
         self._unmatched = unmatched
-        names = [column.name for column in table.columns]
-        self._key_places = [names.index(name) for name in table.primary_key]
+        self._key_places = key_places(table)
 
     def add_equal(self, rows: Sequence[bytes | memoryview]) -> None:
         """Rows that both sides have at the same place."""
@@ -57,13 +56,21 @@ class Tally:
     def _wait(self, side: int, rows: Digested, first: int, known: set[int]) -> None:
         for place, value in enumerate(rows.digests):
             if value not in known:
-                self._unmatched.add(side, value, self._key(rows.rows[place], value), first + place)
+                self._unmatched.add(side, value, key_digest(rows.rows[place], value, self._key_places), first + place)
 
-    def _key(self, row: bytes, value: int) -> int:
-        if not self._key_places:
-            return value
-        payloads = split_row(row)
-        return digest(join_row([payloads[place] for place in self._key_places]))
+
+def key_places(table: TablePlan) -> list[int]:
+    """Where the columns of the primary key stand in a row."""
+    names = [column.name for column in table.columns]
+    return [names.index(name) for name in table.primary_key]
+
+
+def key_digest(row: bytes, value: int, places: Sequence[int]) -> int:
+    """The digest of a canonical row's key; of a row without a key its own, ``value``."""
+    if not places:
+        return value
+    payloads = split_row(row)
+    return digest(join_row([payloads[place] for place in places]))
 
 
 class Digested:

@@ -7,7 +7,9 @@ are plain decimals with neither exponent nor padding, with every digit that was 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from io import BytesIO
@@ -99,9 +101,32 @@ def _respell(text: bytes) -> bytes:
 
 def canonical_document_by_token(text: bytes) -> bytes | None:
     """The slow, exact path: tokens and a stack of our own, so that depth does not matter."""
+    return _spelled_by_token(text, _CANONICAL)
+
+
+def jsonb_document_by_token(text: bytes) -> bytes | None:
+    """One document as jsonb_out prints it, every digit included; None when it is none."""
+    return _spelled_by_token(text, _JSONB)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How the tokens of a document are put together again."""
+
+    comma: bytes
+    colon: bytes
+    order: Callable[[bytes], tuple[int, bytes]]  # of the keys of an object
+    pads: bool  # whether zeros at the end of a number stay
+
+
+_CANONICAL = _Spelling(b",", b":", lambda key: (0, key), pads=False)
+_JSONB = _Spelling(b", ", b": ", lambda key: (len(key), key), pads=True)
+
+
+def _spelled_by_token(text: bytes, spelling: _Spelling) -> bytes | None:
     try:
         text.decode()
-        return _parse(text)
+        return _parse(text, spelling)
     except (ValueError, ArithmeticError):
         return None
 
@@ -109,9 +134,10 @@ def canonical_document_by_token(text: bytes) -> bytes | None:
 class _Open:
     """An object or an array that is not closed yet."""
 
-    __slots__ = ("items", "key", "members", "state")
+    __slots__ = ("items", "key", "members", "spelling", "state")
 
-    def __init__(self, mark: bytes) -> None:
+    def __init__(self, mark: bytes, spelling: _Spelling) -> None:
+        self.spelling = spelling
         self.members: dict[bytes, bytes] | None = {} if mark == b"{" else None
         self.items: list[bytes] = []
         self.key: bytes | None = None
@@ -128,13 +154,14 @@ class _Open:
         self.state = "value"
 
     def close(self) -> bytes:
+        comma, colon = self.spelling.comma, self.spelling.colon
         if self.members is None:
-            return b"[" + b",".join(self.items) + b"]"
-        parts = (_quote(key) + b":" + self.members[key] for key in sorted(self.members))
-        return b"{" + b",".join(parts) + b"}"
+            return b"[" + comma.join(self.items) + b"]"
+        parts = (_quote(key) + colon + self.members[key] for key in sorted(self.members, key=self.spelling.order))
+        return b"{" + comma.join(parts) + b"}"
 
 
-def _parse(text: bytes) -> bytes:
+def _parse(text: bytes, spelling: _Spelling) -> bytes:
     stack: list[_Open] = []
     at = 0
     while True:
@@ -142,7 +169,7 @@ def _parse(text: bytes) -> bytes:
         if match is None:
             raise ValueError("no token")
         at = match.end()
-        value = _step(stack, match)
+        value = _step(stack, match, spelling)
         if value is None:
             continue
         if not stack:
@@ -152,7 +179,7 @@ def _parse(text: bytes) -> bytes:
         stack[-1].add(value)
 
 
-def _step(stack: list[_Open], match: re.Match[bytes]) -> bytes | None:
+def _step(stack: list[_Open], match: re.Match[bytes], spelling: _Spelling) -> bytes | None:
     """Take one token; the canonical bytes of the value that it completes, if it completes one."""
     mark = match["mark"]
     top = stack[-1] if stack else None
@@ -178,16 +205,16 @@ def _step(stack: list[_Open], match: re.Match[bytes]) -> bytes | None:
     if top is not None and top.state == ("key" if top.members is not None else "value"):
         raise ValueError("two values without a mark between them")
     if mark is not None:
-        stack.append(_Open(mark))
+        stack.append(_Open(mark, spelling))
         return None
-    return _scalar(match)
+    return _scalar(match, spelling)
 
 
-def _scalar(match: re.Match[bytes]) -> bytes:
+def _scalar(match: re.Match[bytes], spelling: _Spelling) -> bytes:
     if match["string"] is not None:
         return _quote(_string(match["string"]))
     if match["number"] is not None:
-        return _number(match["number"])
+        return _number(match["number"], spelling)
     return match["word"]
 
 
@@ -205,14 +232,16 @@ def _quote(value: bytes) -> bytes:
     return orjson.dumps(value.decode())
 
 
-def _number(token: bytes) -> bytes:
-    """A plain decimal: every digit that was written, no exponent, no zeros that say nothing."""
+def _number(token: bytes, spelling: _Spelling) -> bytes:
+    """A plain decimal: every digit that was written, no exponent, no zeros that say nothing (but where they stay)."""
     number = Decimal(token.decode())
-    if not number:
+    if not number and not spelling.pads:
         return b"0"
     if abs(number.adjusted()) > MAX_EXPONENT:
         raise ValueError("beyond every number that PostgreSQL holds")
-    text = f"{number:f}"
+    text = f"{number:f}" if number else f"{abs(number):f}"
+    if spelling.pads:
+        return text.encode()
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.encode()

@@ -100,15 +100,15 @@ def _payload_widths(field: Field) -> NDArray[np.int32] | int:
 
 
 def _join(fields: Sequence[Field | None], row_count: int) -> pa.Array:
-    joined = _Join(row_count)
-    joined.add_count(len(fields))
+    joined = RowJoin(row_count)
+    joined.add_number(">u2", len(fields))
     for field in fields:
         if field is not None:
             joined.add_field(field)
     return joined.rows()
 
 
-class _Join:
+class RowJoin:
     """Joins fields to rows: runs of fixed bytes as one matrix, payloads of varying width as they are."""
 
     def __init__(self, row_count: int) -> None:
@@ -116,8 +116,9 @@ class _Join:
         self._pieces: list[pa.Array] = []
         self._fixed: list[tuple[np.dtype[Any], Any]] = []
 
-    def add_count(self, columns: int) -> None:
-        self._fixed.append((np.dtype(">u2"), columns))
+    def add_number(self, kind: str, number: int) -> None:
+        """The same number in every row."""
+        self._fixed.append((np.dtype(kind), number))
 
     def add_field(self, field: Field) -> None:
         if not isinstance(field, FixedField):
