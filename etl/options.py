@@ -39,6 +39,8 @@ class Options:
     empty: tuple[str, ...] = ()  # globs: of these alone, as force does of all
     keep: tuple[str, ...] = ()  # globs: target tables that are left as they are
     ignore_columns: tuple[str, ...] = ()  # table.column globs: source columns without a place in the target
+    lowercase: bool = False  # names as PostgreSQL reads them without quotes
+    text_collation: str = "C"  # C | db: of text in keys and indexes
     owner: str | None = None  # of what is published
     grants: tuple[str, ...] = ()  # ROLE[=PRIVILEGES]
     per_table: bool = False  # fill: a transaction a table

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -36,13 +37,17 @@ async def catalog_of(path: Path) -> SourceCatalog:
 
 
 async def plan_of(
-    path: Path, casts: tuple[str, ...] = (), tables: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+    path: Path,
+    casts: tuple[str, ...] = (),
+    tables: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    **options: Any,
 ) -> Plan:
     """What the pipeline would plan for the source."""
     async with opened(path) as connection:
         catalog = select_tables(await read_catalog(connection), tables, exclude)
         census = await read_storage_classes(connection, undecided_columns(catalog, casts))
-    return plan_tables(catalog, census, Options(path, "", casts=casts))
+    return plan_tables(catalog, census, Options(path, "", casts=casts, **options))
 
 
 def source_table(catalog: SourceCatalog, name: str) -> SourceTable:

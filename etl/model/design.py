@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from etl.model.origin import SkippedObject, SourceColumn, SourceTable, SourceView
@@ -168,6 +169,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     timezone: str = "UTC"
     source_views: tuple[SourceView, ...] = ()  # all of the run
+    view_names: Mapping[str, str] = field(default_factory=dict)  # source name → target name
+    lowercase: bool = False
     owner: str | None = None  # of the published tables; None leaves them to the role that the run connects as
     grants: tuple[Grant, ...] = ()
     views: tuple[ViewPlan, ...] = ()  # those that are translated, in an order in which each finds what it reads

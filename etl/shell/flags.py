@@ -85,6 +85,16 @@ def _parameter_names(command: click.Command) -> frozenset[str]:
     return frozenset(str(parameter.name) for parameter in command.params) - {"config", "help"}
 
 
+naming = together(
+    option("--lowercase", is_flag=True, help="Fold names to lower case, as PostgreSQL reads them without quotes."),
+    option(
+        "--text-collation",
+        type=Word(("C", "db")),
+        default="C",
+        show_default=True,
+        help="Order of text in keys and indexes: by bytes, as in SQLite, or the database's own.",
+    ),
+)
 selection = together(
     option("--tables", multiple=True, metavar="GLOB", help="Only these tables; may be repeated."),
     option("--exclude", multiple=True, metavar="GLOB", help="All tables but these; may be repeated."),
@@ -96,6 +106,7 @@ selection = together(
         help="Another type for a column; globs; may be repeated.",
     ),
     option("--jobs", type=click.IntRange(1, 64), metavar="N", help="Tables at once.  [default: cores, at most 4]"),
+    naming,
 )
 values = together(
     option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Where times without an offset are."),

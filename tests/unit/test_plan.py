@@ -354,3 +354,37 @@ async def test_the_description_says_everything_in_the_plan(plan_case) -> None:
             assert [word for word in words if word not in text] == []
         assert [thing.reason for thing in plan.untranslated if thing.reason not in text] == []
         assert [note for note in plan.notes if note not in text] == []
+
+
+async def test_lowercase_folds_every_name_and_tells_those_apart_that_become_the_same(make_source: MakeSource) -> None:
+    """As PostgreSQL reads names without quotes; letters beyond ASCII stay as they are, as they do there."""
+    path = make_source(
+        'create table "User" ("Id" integer primary key, "ÉTAT" int check ("ÉTAT" > 0), "XMin" int, unique ("ÉTAT"));'
+        'create table "user_" ("User_Id" int references "User" ("Id")); create index "USER_PKEY" on "User" ("ÉTAT");'
+        'create view "AllUsers" as select "Id" as "TheId" from "User";'
+    )
+    plan = await plan_of(path, lowercase=True)
+    user, other = plan.tables
+    assert (user.name, [column.name for column in user.columns]) == ("user", ["id", "État", "xmin_"])
+    assert [index.name for index in user.indexes] == ["user_État_key", "user_pkey"]
+    assert user.primary_key_name == "user_pkey_1"
+    assert [check.name for check in user.checks] == ["user_État_check"]
+    assert (other.foreign_keys[0].name, other.foreign_keys[0].parent) == ("user__user_id_fkey", "user")
+    (view,) = plan.views
+    assert (view.name, [column.name for column in view.table.columns]) == ("allusers", ["theid"])
+    assert not any("is called 'id'" in note for note in plan.notes)
+
+
+async def test_text_collation_db_leaves_the_order_to_the_database(make_source: MakeSource) -> None:
+    """For applications that sort in the database and expect its order."""
+    plan = await plan_of(make_source(case_script("references")), text_collation="db")
+    assert not any(column.collation for table in plan.tables for column in table.columns)
+
+
+async def test_sources_with_next_to_nothing_have_a_plan(make_source: MakeSource) -> None:
+    """No table, a table with generated columns but for one, and one of 1,500 columns."""
+    assert (await plan_of(make_source("", name="empty.db"))).tables == ()
+    wide = ", ".join(f"c{number} int" for number in range(1500))
+    path = make_source(f"create table wide ({wide}); create table thin (a, b as (a) stored);", name="wide.db")
+    plan = await plan_of(path)
+    assert [len(table.columns) for table in plan.tables] == [1500, 2]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from etl.model import ColumnPlan, IndexPlan, IndexTerm, SkippedObject, SourceIndex, SourceTable
 from etl.transform.schema.definition import IndexDefinition, TableDefinition, read_index_definition
 from etl.transform.schema.expressions import Scope, translate_condition, translate_index_term
-from etl.transform.schema.names import Namespace, quote
+from etl.transform.schema.names import Namespace, fold, quote
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.tokens import UnreadableDefinition
 from etl.transform.schema.types import TEXT_TYPES
@@ -121,7 +121,7 @@ class IndexPlanner:
         if any(self._folds_case(term) for term in index.terms):
             self.plans.notes.append(f"{self.table.name}: the NOCASE index {index.name} became an index on lower()")
         name = self.index_names[index.name]
-        if name != index.name:
+        if name != (fold(index.name) if self.relations.lowercase else index.name):
             self.plans.notes.append(f"{self.table.name}: the index {index.name} is called {name}")
         return IndexPlan(name, terms, unique=index.unique, predicate=predicate)
 

@@ -16,11 +16,13 @@ HASH_DIGITS = 8
 class Namespace:
     """The names taken so far in one namespace of the target: a table's columns, a schema's relations."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, taken: Iterable[str] = (), *, lowercase: bool = False) -> None:
         self.taken = set(taken)
+        self.lowercase = lowercase
 
     def take(self, wanted: str) -> str:
         """``wanted`` shortened to 63 bytes, with a suffix when it is taken."""
+        wanted = fold(wanted) if self.lowercase else wanted
         name = fit(wanted)
         number = 1
         while name in self.taken:
@@ -30,9 +32,9 @@ class Namespace:
         return name
 
 
-def column_names(names: Iterable[str]) -> tuple[str, ...]:
+def column_names(names: Iterable[str], *, lowercase: bool = False) -> tuple[str, ...]:
     """The target names of a table's columns, in their order; system columns and empty names get a suffix."""
-    listed = list(names)
+    listed = [fold(name) if lowercase else name for name in names]
     allowed = [name for name in listed if name == allowed_column(name)]
     namespace = Namespace(allowed)  # a name that may stay is not taken away by one that may not
     return tuple(name if name == allowed_column(name) else namespace.take(allowed_column(name)) for name in listed)
@@ -41,6 +43,11 @@ def column_names(names: Iterable[str]) -> tuple[str, ...]:
 def allowed_column(name: str) -> str:
     """The name, or the nearest one that PostgreSQL allows for a column."""
     return f"{name}_" if name in SYSTEM_COLUMNS or not name else fit(name)
+
+
+def fold(name: str) -> str:
+    """The name as PostgreSQL reads it without quotes: ASCII letters in lower case."""
+    return "".join(char.lower() if char.isascii() else char for char in name)
 
 
 def fit(name: str) -> str:

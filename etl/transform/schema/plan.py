@@ -39,9 +39,9 @@ from etl.transform.schema.foreign_keys import ForeignKeyPlanner
 from etl.transform.schema.generation import generated_expression
 from etl.transform.schema.grants import parse_grants
 from etl.transform.schema.indexes import IndexPlanner
-from etl.transform.schema.names import Namespace, column_names
+from etl.transform.schema.names import Namespace, column_names, fold
 from etl.transform.schema.references import resolve_references
-from etl.transform.schema.selection import select_tables
+from etl.transform.schema.selection import require_readable, select_tables
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.tokens import UnreadableDefinition
 from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
@@ -49,7 +49,6 @@ from etl.transform.schema.views import with_views
 
 __all__ = ["plan_tables", "select_tables", "undecided_columns"]
 
-BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 MAX_COLUMNS = 1_600  # MaxHeapAttributeNumber
 SAME_AS_NONE = frozenset({"ON CONFLICT ABORT"})  # what SQLite does without a clause
 
@@ -59,12 +58,12 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
 
     Raises UsageError for casts that make no sense, PlanError for what no PostgreSQL table can hold.
     """
-    _require_readable(catalog)
+    require_readable(catalog)
     casts = parse_casts(options.casts)
     require_matches(casts, catalog)
     references = resolve_references(catalog)
     types = choose_types(catalog, census, casts, references)
-    relations = Namespace()
+    relations = Namespace(lowercase=options.lowercase)
     target_names = {table.name: relations.take(table.name) for table in catalog.tables}
     # names that the user chose come before those that are derived
     index_names = {
@@ -73,6 +72,7 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         for index in table.indexes
         if index.origin == "c"
     }
+    view_names = {view.name: relations.take(view.name) for view in catalog.views}
     planners = [
         TablePlanner(table, target_names[table.name], types, census, references, relations, index_names, options)
         for table in catalog.tables
@@ -86,28 +86,12 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         notes=tuple(note for planner in planners for note in planner.notes),
         timezone=check_timezone(options.timezone),
         source_views=catalog.views,
+        view_names=view_names,
+        lowercase=options.lowercase,
         owner=options.owner,
         grants=parse_grants(options.grants),
     )
     return with_views(plan)
-
-
-def _require_readable(catalog: SourceCatalog) -> None:
-    """Raise PlanError for tables that nobody here can read: they may hold the only copy of their rows."""
-    for table in catalog.tables:
-        key = next((index for index in table.indexes if index.origin == "pk"), None) if table.without_rowid else None
-        foreign = {term.collation for term in key.terms} - BUILT_IN_COLLATIONS if key else set()
-        if foreign:
-            raise PlanError(
-                f"{table.name}: its rows lie in the order of {', '.join(sorted(foreign))}, a collation of the"
-                " application, and SQLite does not read them without it",
-                f"rebuild it in the source with a rowid, or leave it out with --exclude {table.name}",
-            )
-    for thing in catalog.skipped:
-        if thing.kind == "missing module":
-            raise PlanError(
-                f"{thing.name}: {thing.reason}", f"leave it out with --exclude {thing.name}, if its rows are not needed"
-            )
 
 
 @dataclass
@@ -132,7 +116,7 @@ class TablePlanner:
                 f"leave it out with --exclude {self.table.name}, or split it in the source",
             )
         self.definition = self._read_definition()
-        if self.name != self.table.name:
+        if not self._is_kept(self.table.name, self.name):
             self.notes.append(f"{self.table.name}: the table is called {self.name}, PostgreSQL allows 63 bytes")
 
     def plan(self) -> TablePlan:
@@ -153,7 +137,8 @@ class TablePlanner:
         ).plan()
         self.untranslated += keys.untranslated
         self.notes += keys.notes
-        self.constraints = Namespace(index.name for index in keys.indexes if index.constraint)
+        taken = (index.name for index in keys.indexes if index.constraint)
+        self.constraints = Namespace(taken, lowercase=self.options.lowercase)
         self.constraints.taken |= {keys.primary_key_name} if keys.primary_key_name else set()
         self.planned = TablePlan(
             source=self.table,
@@ -182,7 +167,7 @@ class TablePlanner:
 
     def _columns(self) -> tuple[ColumnPlan, ...]:
         keyed = self._keyed_columns()
-        names = column_names(column.name for column in self.table.columns)
+        names = column_names((column.name for column in self.table.columns), lowercase=self.options.lowercase)
         return tuple(
             self._column(column, name, column.name in keyed)
             for column, name in zip(self.table.columns, names, strict=True)
@@ -192,18 +177,19 @@ class TablePlanner:
         decision = self.types[self.table.name, column.name]
         identity = column.name == self.table.rowid_alias and decision.type.name in INTEGER_TYPES
         in_primary_key = column.key_position > 0 and not self._null_keys()
+        by_bytes = self.options.text_collation == "C"
         plan = ColumnPlan(
             source=column,
             name=name,
             type=decision.type,
             not_null=in_primary_key or is_never_null(self.table, column),
             identity=identity,
-            collation="C" if keyed and decision.type.name in TEXT_TYPES else None,
+            collation="C" if keyed and by_bytes and decision.type.name in TEXT_TYPES else None,
             note=decision.note,
             reading=reading_of(decision.type, decision.how, self.options),
             decided=decision.by_user,
         )
-        if name != column.name:
+        if not self._is_kept(column.name, name):
             self.notes.append(f"{self.table.name}: the column {column.name!r} is called {name!r}")
         if column.default is None or identity or column.generated:
             return plan
@@ -268,6 +254,10 @@ class TablePlanner:
         return tuple(checks)
 
     # --- what is only listed ---------------------------------------------------------------------------------------
+
+    def _is_kept(self, source: str, target: str) -> bool:
+        """Whether a name has not changed, but for what --lowercase says of all names."""
+        return target == (fold(source) if self.options.lowercase else source)
 
     def _read_definition(self) -> TableDefinition:
         if self.table.module is not None:  # its text says nothing of columns

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from etl.errors import UsageError
+from etl.errors import PlanError, UsageError
 from etl.model import SourceCatalog
 from etl.transform.schema.casts import matches_glob, near_misses
+
+BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 
 
 def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> SourceCatalog:
@@ -36,3 +38,21 @@ def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_
         views=tuple(view for view in catalog.views if is_selected(view.name)),
         skipped=tuple(thing for thing in catalog.skipped if is_selected(thing.table or thing.name)),
     )
+
+
+def require_readable(catalog: SourceCatalog) -> None:
+    """Raise PlanError for tables that nobody here can read: they may hold the only copy of their rows."""
+    for table in catalog.tables:
+        key = next((index for index in table.indexes if index.origin == "pk"), None) if table.without_rowid else None
+        foreign = {term.collation for term in key.terms} - BUILT_IN_COLLATIONS if key else set()
+        if foreign:
+            raise PlanError(
+                f"{table.name}: its rows lie in the order of {', '.join(sorted(foreign))}, a collation of the"
+                " application, and SQLite does not read them without it",
+                f"rebuild it in the source with a rowid, or leave it out with --exclude {table.name}",
+            )
+    for thing in catalog.skipped:
+        if thing.kind == "missing module":
+            raise PlanError(
+                f"{thing.name}: {thing.reason}", f"leave it out with --exclude {thing.name}, if its rows are not needed"
+            )

@@ -21,7 +21,7 @@ from etl.model import (
     ViewPlan,
 )
 from etl.transform.schema.definition import read_collations
-from etl.transform.schema.names import column_names, fit, quote
+from etl.transform.schema.names import column_names, quote
 from etl.transform.schema.queries import QueryTranslator
 from etl.transform.schema.relations import SCHEMA, Query, Relation
 from etl.transform.schema.scope import ScopeColumn
@@ -40,7 +40,7 @@ def with_views(plan: Plan) -> Plan:
         for view in ready or list(waiting.values()):
             del waiting[view.name.lower()]
             try:
-                planned = _plan_view(view, relations)
+                planned = _plan_view(view, relations, plan)
             except (Untranslatable, UnreadableDefinition) as reason:
                 reasons[view.name] = str(reason)
                 continue
@@ -72,7 +72,7 @@ def readers_of(names: Iterable[str], views: Iterable[ViewPlan]) -> set[str]:
     return reached - set(names)
 
 
-def _plan_view(view: SourceView, relations: Mapping[str, Relation]) -> ViewPlan:
+def _plan_view(view: SourceView, relations: Mapping[str, Relation], plan: Plan) -> ViewPlan:
     if view.problem:
         raise Untranslatable(view.problem)
     translator = QueryTranslator(relations)
@@ -80,18 +80,20 @@ def _plan_view(view: SourceView, relations: Mapping[str, Relation]) -> ViewPlan:
     if len(query.operands) != len(view.columns):
         raise Untranslatable("its columns cannot be told")
     reads = (relations[name].name for name in sorted(translator.used & relations.keys()))
-    return ViewPlan(view, fit(view.name), query.sql, _as_table(view, query), tuple(name for name in reads if name))
+    name = plan.view_names.get(view.name, view.name)
+    table = _as_table(view, query, name, plan.lowercase)
+    return ViewPlan(view, name, query.sql, table, tuple(name for name in reads if name))
 
 
-def _as_table(view: SourceView, query: Query) -> TablePlan:
+def _as_table(view: SourceView, query: Query, name: str, lowercase: bool) -> TablePlan:
     """The view as a table, which is how its rows are compared."""
-    names = column_names(view.columns)
+    names = column_names(view.columns, lowercase=lowercase)
     columns = tuple(
         ColumnPlan(SourceColumn(source, "", Affinity.BLOB), name, operand.type, reading=operand.reading)
         for source, name, operand in zip(view.columns, names, query.operands, strict=True)
     )
     table = SourceTable(view.name, tuple(column.source for column in columns), rowid_name=None, without_rowid=True)
-    return TablePlan(table, fit(view.name), columns)
+    return TablePlan(table, name, columns)
 
 
 def _table_relation(table: TablePlan) -> Relation:
