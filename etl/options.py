@@ -44,6 +44,7 @@ class Options:
     owner: str | None = None  # of what is published
     grants: tuple[str, ...] = ()  # ROLE[=PRIVILEGES]
     per_table: bool = False  # fill: a transaction a table
+    rebuild_dependents: bool = False  # replace: foreign keys, views and triggers of others are made again
     dry_run: bool = False
     schema_only: bool = False  # everything but the rows
     no_indexes: bool = False  # but those that keep values apart

@@ -103,7 +103,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     if run.options.verify != "none":
         for table in plan.created.tables:  # now, not after hours
             refuse_unknown_types(table)
-    await check_target(control, plan, run.options.mode == "replace")
+    await check_target(control, plan, run.replacing)
     await claim_target(control, plan.schema)
     for schema in await sweep_dead_runs(control):
         run.progress.note(f"dropped {schema}, which a run that was killed had left behind")
@@ -119,7 +119,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
                 report = await fill(run, report, staging)
             else:
                 with run.clock.phase("publish"):
-                    await to_the_end(publish(run.connections, staging, report.plan, run.options.mode == "replace"))
+                    await to_the_end(publish(run.connections, staging, report.plan, run.replacing))
     if report.status is not ExitStatus.DIFFERENT:
         run.keep_files()
     return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
@@ -202,7 +202,7 @@ async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report
     if staging is not None:
         async with run.connections.borrow() as connection:
             with named_errors("publish"):
-                await move_tables(connection, staging, report.plan.created, replace=False)
+                await move_tables(connection, staging, report.plan.created)
             await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
     plan = await build_views(run, filled, report.plan)
     async with run.connections.borrow() as connection:

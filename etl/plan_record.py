@@ -16,7 +16,20 @@ from etl.model import ColumnPlan, Difference, PgType, Plan, Reading, TablePlan
 from etl.options import Options
 
 OF_A_RUN = frozenset(  # flags that say how a run goes, not what becomes of the values
-    {"source", "target", "jobs", "page_bytes", "force", "empty", "per_table", "dry_run", "verify", "plan", "sample"}
+    {
+        "source",
+        "target",
+        "jobs",
+        "page_bytes",
+        "force",
+        "empty",
+        "per_table",
+        "rebuild_dependents",
+        "dry_run",
+        "verify",
+        "plan",
+        "sample",
+    }
     | {"accept_untranslated", "on_error", "orphans", "rejects", "coercion_log", "backfills", "mode", "keep"}
 )
 

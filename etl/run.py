@@ -11,6 +11,7 @@ from etl.coercion_log import CoercionLog
 from etl.extract.snapshot import Snapshot
 from etl.load.connect import Lender, OneConnection
 from etl.load.rejects import RejectFolder
+from etl.load.replacement import Replacing
 from etl.load.session import Session
 from etl.options import Options
 from etl.progress import Progress
@@ -40,6 +41,11 @@ class Run:
     def apart(self) -> Run:
         """The same run on connections of their own, for what goes on beside another step."""
         return replace(self, session=replace(self.session, connections=self.session.spare))
+
+    @property
+    def replacing(self) -> Replacing:
+        """What of the target gives way to the run's own tables."""
+        return Replacing(self.options.mode == "replace", self.options.rebuild_dependents)
 
     @property
     def progress(self) -> Progress:

@@ -14,13 +14,14 @@ from etl.load.circumstances import check_circumstances
 from etl.load.connect import Lender, named_errors, quote
 from etl.load.journal import JOURNAL, Staging
 from etl.load.privileges import check_roles, settle_privileges
+from etl.load.replacement import NOTHING, Replacing, check_replacement, read_replacement
 from etl.model import Plan
 
 NAMED_AT_MOST = 10
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index", "S": "sequence", "f": "table"}
 
 
-async def check_target(connection: asyncpg.Connection, plan: Plan, replace: bool) -> None:
+async def check_target(connection: asyncpg.Connection, plan: Plan, replacing: Replacing) -> None:
     """Raise before anything is built what the server, the role or the schema would refuse at the end."""
     if (encoding := await connection.fetchval("show server_encoding")) != "UTF8":
         raise TargetError(
@@ -31,7 +32,9 @@ async def check_target(connection: asyncpg.Connection, plan: Plan, replace: bool
         await check_privileges(connection, plan.schema)
         await check_roles(connection, plan)
         await check_circumstances(connection, plan.created)
-        await check_room(connection, plan.created, replace)
+        await check_room(connection, plan.created, replacing.tables)
+        if replacing.tables:
+            await check_replacement(connection, plan.created, replacing.dependents)
 
 
 async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
@@ -67,7 +70,7 @@ async def check_room(connection: asyncpg.Connection, plan: Plan, replace: bool) 
 
 async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, replace: bool) -> list[str]:
     """The relations and types of the target schema that bear a name of ours; with ``replace`` without the tables."""
-    tables = {table.name for table in plan.tables} | {view.name for view in plan.views}
+    tables, views = {table.name for table in plan.tables}, {view.name for view in plan.views}
     others = {
         name
         for table in plan.tables
@@ -87,9 +90,10 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, replace: 
         " union all select typname, 'type', null from pg_type where typnamespace = to_regnamespace($1)"
         " and typname = any($2::text[]) and typrelid = 0",
         quote(plan.schema),
-        sorted(tables | others),
+        sorted(tables | views | others),
     )
-    replaced = {row["name"] for row in rows if row["kind"] in "rpv" and row["name"] in tables} if replace else set()
+    kinds = {"r": tables, "p": tables, "v": views}
+    replaced = {row["name"] for row in rows if replace and row["name"] in kinds.get(row["kind"], ())}
     return [
         f"{KINDS.get(row['kind'], row['kind'])} {plan.schema}.{row['name']}"
         for row in rows
@@ -97,31 +101,33 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, replace: 
     ]
 
 
-async def publish(connections: Lender, staging: Staging, plan: Plan, replace: bool) -> None:
+async def publish(connections: Lender, staging: Staging, plan: Plan, replacing: Replacing) -> None:
     """Move every table into the target schema in one transaction; indexes, constraints and sequences move along.
 
-    With ``replace`` the tables of the same name are dropped in the same transaction; what depends on them from outside
-    the run makes it fail. A connection lost during COMMIT is looked into: the staging schema is gone if and only if
-    the publish was committed.
+    Tables of the same name that give way are dropped in the same transaction. A connection lost during COMMIT is looked
+    into: the staging schema is gone if and only if the publish was committed.
     """
     try:
         async with connections.borrow() as connection:
             with named_errors("publish"):
                 async with connection.transaction():
-                    await move_tables(connection, staging, plan, replace)
+                    await move_tables(connection, staging, plan, replacing)
     except TargetError:
         async with connections.borrow() as connection:
             if await staging.exists(connection):
                 raise
 
 
-async def move_tables(connection: asyncpg.Connection, staging: Staging, plan: Plan, replace: bool) -> None:
+async def move_tables(
+    connection: asyncpg.Connection, staging: Staging, plan: Plan, replacing: Replacing = NOTHING
+) -> None:
     """The publish itself, inside a transaction: the tables move, and the staging schema is gone."""
     schema_is_new = not await connection.fetchval("select to_regnamespace($1) is not null", quote(plan.schema))
     if schema_is_new:
         await connection.execute(f"create schema {quote(plan.schema)}")
-    if replace:
-        await drop_replaced(connection, plan)
+    replacement = await read_replacement(connection, plan, replacing.dependents) if replacing.tables else None
+    if replacement is not None:
+        await replacement.make_room(connection, plan)
     for table in plan.tables:
         await connection.execute(
             f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
@@ -131,17 +137,10 @@ async def move_tables(connection: asyncpg.Connection, staging: Staging, plan: Pl
             f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
         )
     await settle_privileges(connection, plan, schema_is_new)
+    if replacement is not None:
+        await replacement.settle(connection)
     await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
     await connection.execute(f"drop schema {quote(staging.schema)}")
-
-
-async def drop_replaced(connection: asyncpg.Connection, plan: Plan) -> None:
-    """One DROP names them all, so that foreign keys among them need no CASCADE."""
-    for view in reversed(plan.views):
-        await connection.execute(f"drop view if exists {quote(plan.schema)}.{quote(view.name)}")
-    names = ", ".join(f"{quote(plan.schema)}.{quote(table.name)}" for table in plan.tables)
-    if names:
-        await connection.execute(f"drop table if exists {names}")
 
 
 def some(names: Sequence[str] | Iterable[str]) -> str:

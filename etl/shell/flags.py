@@ -135,6 +135,11 @@ matching = together(
         show_default=True,
         help="Fill the tables that the target has and create the others; only one of the two; or replace them.",
     ),
+    option(
+        "--rebuild-dependents",
+        is_flag=True,
+        help="With --mode replace: make foreign keys, views and triggers of others again upon the new tables.",
+    ),
     option("--force", is_flag=True, help="Empty target tables that hold rows, in the transaction that fills them."),
     option("--empty", multiple=True, metavar="GLOB", help="Empty these alone, as --force does all; repeatable."),
     leaving,

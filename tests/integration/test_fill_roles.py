@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,7 +31,7 @@ GRANTS = (
 @pytest.fixture
 def role(server_dsn: str, database_dsn: str) -> Iterator[str]:
     """A role that may connect, and nothing else."""
-    name = "filler_" + database_dsn.rpartition("/")[2].partition("?")[0][-12:]
+    name = "filler_" + urlsplit(database_dsn).path[-12:]
     run_apart(execute(server_dsn, f"create role {name} login password 'secret-word'"))
     yield name
     run_apart(execute(database_dsn, f"drop owned by {name}"))
