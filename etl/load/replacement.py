@@ -155,10 +155,12 @@ async def _comments(
     connection: asyncpg.Connection, row: asyncpg.Record, name: str, columns: frozenset[str]
 ) -> list[str]:
     statements = [] if row["comment"] is None else [f"comment on table {name} is {literal(row['comment'])}"]
-    for column in await connection.fetch(_COMMENTS, row["oid"]):
-        if column["name"] in columns:
-            statements.append(f"comment on column {name}.{quote(column['name'])} is {literal(column['comment'])}")
-    return statements
+    found = await connection.fetch(_COMMENTS, row["oid"])
+    return statements + [
+        f"comment on column {name}.{quote(column['name'])} is {literal(column['comment'])}"
+        for column in found
+        if column["name"] in columns
+    ]
 
 
 async def _sequence_grants(connection: asyncpg.Connection, plan: Plan) -> list[tuple[str, str, str]]:
