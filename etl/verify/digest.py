@@ -20,7 +20,8 @@ import pyarrow as pa
 from etl.errors import SourceError, TargetError
 from etl.model import Difference, Proof, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import key_digest, key_places
-from etl.verify.compare import REPORTED_DIFFERENCES, TAIL_BYTES, in_thread, refuse_unknown_types, verify_table
+from etl.verify.batches import in_thread
+from etl.verify.compare import REPORTED_DIFFERENCES, TAIL_BYTES, refuse_unknown_types, verify_table
 from etl.verify.findings import describe_findings
 from etl.verify.kinds import sent_as, with_underlying_types
 from etl.verify.multiset import SOURCE, TARGET, Unmatched

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from etl.model import Proof, TablePlan, Verdict, VerifiedTable
-from etl.verify.compare import in_thread
+from etl.verify.batches import in_thread
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import reading_transaction, select_rows
 

@@ -1,0 +1,96 @@
+"""The source's batches as the target must hold them, read and built ahead of the comparison.
+
+Invariant: nothing blocks the loop, and what has begun in a thread has ended before its caller goes on; of a large row
+there is never more than one, at any stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from etl.verify.account import Tally
+from etl.verify.cells import SourceRows
+from etl.verify.rows import ExpectedRows, expect_rows
+from etl.verify.runs import LARGE_BYTES
+from etl.verify.source import SourceTableReader
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
+    # a bare future, no task: when a loop shuts down it cancels every task, and the thread would go on unwatched
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:
+                continue
+        if not work.cancelled():
+            work.exception()  # retrieved: the cancellation is what is told
+        raise
+
+
+async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[ExpectedRows, None]:
+    """The source's batches as the target must hold them: one is read, one built and one compared at a time."""
+    source = reader.batches()
+
+    def expect(rows: SourceRows) -> ExpectedRows:
+        expected = expect_rows(rows, tally.table)
+        tally.repeated_keys.note(expected)
+        return expected
+
+    async def build() -> ExpectedRows | None:
+        rows = await anext(batches, None)
+        return None if rows is None else await in_thread(expect, rows)
+
+    try:
+        async with (
+            aclosing(_ahead(partial(in_thread, next, source, None), lambda rows: rows.bytes)) as batches,
+            aclosing(_ahead(build, lambda expected: expected.source_bytes)) as built,
+        ):
+            async for expected in built:
+                handed = [expected]
+                del expected
+                yield handed.pop()
+    finally:
+        await in_thread(_close, source)
+
+
+async def _ahead(
+    produce: Callable[[], Coroutine[Any, Any, T | None]], bytes_of: Callable[[T], int]
+) -> AsyncGenerator[T, None]:
+    """What ``produce`` gives until it gives None, always one in advance; after a large one that has to wait."""
+    work = asyncio.ensure_future(produce())
+    try:
+        while (item := await work) is not None:
+            handed = [item]  # nothing here names it while it is handed out, or a large one would live on
+            is_large = bytes_of(item) > LARGE_BYTES
+            work = asyncio.ensure_future(_nothing() if is_large else produce())
+            del item
+            yield handed.pop()
+            if is_large:
+                work = asyncio.ensure_future(produce())
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _close(source: Iterator[object]) -> None:
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
