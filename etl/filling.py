@@ -1,0 +1,82 @@
+"""Fill the tables that the target has already: the whole of it, inside the transaction of the fill.
+
+    lock, take down ─► COPY table by table ─► put back, sequences ─► (publish of what was created) ─► compare ─► commit
+
+Invariant: everything from the first lock to the COMMIT runs on one connection; whatever ends it before leaves the rows
+and the definitions of the target's tables as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etl.comparison import compare
+from etl.errors import ExitStatus
+from etl.inspection import with_tables
+from etl.load.build import execute
+from etl.load.connect import guarded, named_errors
+from etl.load.fill import Fill, filling
+from etl.load.journal import Staging
+from etl.load.publish import move_tables
+from etl.loading import load_all
+from etl.orphan_search import refuse_orphans
+from etl.report import Report, with_account, with_differences
+from etl.restoring import RestoredConstraints
+from etl.run import Run
+from etl.tasks import beside, to_the_end
+from etl.transform.schema import ddl
+from etl.transform.schema.adoption import split_foreign_keys, with_listed
+from etl.verify.compare import refuse_unknown_types
+from etl.verify.definitions import compare_definitions, read_definitions
+from etl.verify.found import fit_plan
+from etl.verify.objects import compare_objects, read_columns
+from etl.view_building import build_views
+
+
+async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
+    """Fill the application's own tables in one transaction, which publishes what was created too."""
+    plan, control = report.plan.filled, run.session.control
+    names = [table.name for table in plan.tables]
+    types = await read_columns(control, plan.schema, names)
+    if run.options.verify != "none":
+        for table in fit_plan(plan, types)[0].tables:
+            refuse_unknown_types(table)
+    async with run.connections.borrow() as connection, filling(connection, plan, run.options.may_empty) as filled:
+        only = run.on(connection)
+        before = await read_definitions(connection, plan.schema, names)
+        await guarded(connection, filled.take_down())
+        with run.clock.phase("load", plan.rows_estimate):
+            async with beside(refuse_orphans(run.snapshot, plan, run.options)):
+                tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
+        with run.clock.phase("build"):
+            constraints = RestoredConstraints(only, filled, replace(plan, tables=tuple(tables)), loaded)
+            async with beside(run.snapshot.quick_check()):
+                await constraints.build()
+            sequences = await guarded(connection, filled.restart_sequences())
+        whole = with_listed(with_tables(report.plan, constraints.plan.tables), constraints.plan.untranslated)
+        report = with_account(report, whole, constraints.loaded, sequences)
+        after = await read_definitions(connection, plan.schema, names)
+        report = with_differences(report, compare_definitions(report.plan.filled, before, after))
+        report = await publish_beside(only, staging, filled, report)
+        if run.options.verify != "none":
+            fitted, absent = fit_plan(report.plan.filled, types)
+            report = await compare(only, report, fitted, plan.schema, absent)
+        if report.status is not ExitStatus.DIFFERENT:
+            run.snapshot.ensure_held()
+            with run.clock.phase("publish"):
+                await to_the_end(filled.commit(run.connections.address))
+    return report
+
+
+async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report: Report) -> Report:
+    """Publish what was created in the transaction of the fill: tables, their keys onto the application's, views."""
+    _, outward = split_foreign_keys(report.plan)
+    if staging is not None:
+        async with run.connections.borrow() as connection:
+            with named_errors("publish"):
+                await move_tables(connection, staging, report.plan.created)
+            await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
+    plan = await build_views(run, filled, report.plan)
+    async with run.connections.borrow() as connection:
+        found = await compare_objects(connection, replace(outward, views=plan.views), plan.schema)
+    return with_differences(replace(report, plan=plan), found)
