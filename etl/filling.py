@@ -8,6 +8,7 @@ and the definitions of the target's tables as they were.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from etl.comparison import compare
@@ -19,13 +20,14 @@ from etl.load.fill import Fill, filling
 from etl.load.journal import Staging
 from etl.load.publish import move_tables
 from etl.loading import load_all
+from etl.model import TablePlan
 from etl.orphan_search import refuse_orphans
-from etl.report import Report, with_account, with_differences
+from etl.report import Report, with_account, with_differences, with_part
 from etl.restoring import RestoredConstraints
 from etl.run import Run
-from etl.tasks import beside, to_the_end
+from etl.tasks import beside, to_the_end, together
 from etl.transform.schema import ddl
-from etl.transform.schema.adoption import split_foreign_keys, with_listed
+from etl.transform.schema.adoption import in_waves, split_foreign_keys, with_listed
 from etl.verify.compare import refuse_unknown_types
 from etl.verify.definitions import compare_definitions, read_definitions
 from etl.verify.found import fit_plan
@@ -33,24 +35,55 @@ from etl.verify.objects import compare_objects, read_columns
 from etl.view_building import build_views
 
 
-async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
-    """Fill the application's own tables in one transaction, which publishes what was created too."""
+async def fill_table_by_table(run: Run, report: Report) -> Report:
+    """Fill each table in a transaction of its own, several at once, parents before children (--per-table).
+
+    Raises PlanError where foreign keys go round. Whatever fails, the tables that were through before stay filled.
+    """
+    plan = report.plan
+    waves = in_waves(plan.filled)
+    run.progress.note(
+        "--per-table: every table is committed by itself; when a run fails, those that were through stay filled"
+    )
+    async with beside(refuse_orphans(run.snapshot, plan, run.options)):
+        await run.snapshot.quick_check()
+
+    def of(tables: Sequence[TablePlan]) -> Report:
+        return replace(report, plan=replace(plan, tables=tuple(tables), views=(), source_views=()))
+
+    for wave in waves:
+        for part in await together(*(fill(run, of([table]), None, alone=True) for table in wave)):
+            report = with_part(report, part)
+        if report.status is ExitStatus.DIFFERENT:
+            return report
+    views = await fill(run, replace(report, plan=replace(report.plan, tables=())), None, alone=True)
+    return replace(views, plan=replace(report.plan, views=views.plan.views, untranslated=views.plan.untranslated))
+
+
+async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool = False) -> Report:
+    """Fill the application's own tables in one transaction, which publishes what was created too.
+
+    ``alone``: a table of several that are filled at once; the foreign keys between them stay where they are.
+    """
     plan, control = report.plan.filled, run.session.control
     names = [table.name for table in plan.tables]
     types = await read_columns(control, plan.schema, names)
     if run.options.verify != "none":
         for table in fit_plan(plan, types)[0].tables:
             refuse_unknown_types(table)
-    async with run.connections.borrow() as connection, filling(connection, plan, run.options.may_empty) as filled:
+    async with (
+        run.connections.borrow() as connection,
+        filling(connection, plan, run.options.may_empty, alone=alone) as filled,
+    ):
         only = run.on(connection)
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())
         with run.clock.phase("load", plan.rows_estimate):
-            async with beside(refuse_orphans(run.snapshot, plan, run.options)):
+            async with beside(nothing() if alone else refuse_orphans(run.snapshot, plan, run.options)):
                 tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
         with run.clock.phase("build"):
             constraints = RestoredConstraints(only, filled, replace(plan, tables=tuple(tables)), loaded)
-            async with beside(run.snapshot.quick_check()):
+            async with beside(nothing() if alone else run.snapshot.quick_check()):
                 await constraints.build()
             sequences = await guarded(connection, filled.restart_sequences())
         whole = with_listed(with_tables(report.plan, constraints.plan.tables), constraints.plan.untranslated)
@@ -66,6 +99,10 @@ async def fill(run: Run, report: Report, staging: Staging | None) -> Report:
             with run.clock.phase("publish"):
                 await to_the_end(filled.commit(run.connections.address))
     return report
+
+
+async def nothing() -> None:
+    """What was done for all tables at once is not done again for each."""
 
 
 async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report: Report) -> Report:

@@ -26,7 +26,7 @@ from etl.comparison import compare_rows, with_verdict
 from etl.constraints import Constraints
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
-from etl.filling import fill
+from etl.filling import fill, fill_table_by_table
 from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_tables, ensure_loaded, reset_sequences
@@ -47,6 +47,7 @@ from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
+from etl.transform.schema.matching import check_per_table
 from etl.verify.compare import refuse_unknown_types
 from etl.view_building import build_views
 
@@ -65,6 +66,7 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 return dry_report(options, address, plan)
             async with open_session(address, options.jobs) as session:
                 plan, occupied = await meet_target(session.control, plan, options)
+                check_per_table(plan, options)
                 if options.schema_only and plan.filled.tables:
                     raise TargetOccupiedError(
                         f"--schema-only: {plan.filled.tables[0].name} is there already",
@@ -103,7 +105,9 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     await claim_target(control, plan.schema)
     for schema in await sweep_dead_runs(control):
         run.progress.note(f"dropped {schema}, which a run that was killed had left behind")
-    if plan.filled.tables and not plan.created.tables:
+    if run.options.per_table and plan.filled.tables:
+        report = await fill_table_by_table(run, report)
+    elif plan.filled.tables and not plan.created.tables:
         report = await fill(run, report, None)
     else:
         async with staged(run.session) as staging:

@@ -137,6 +137,27 @@ def with_account(
     )
 
 
+def with_part(report: Report, part: Report) -> Report:
+    """The report with what another one says of some of its tables."""
+    new = {table.source.name: table for table in part.plan.tables}
+    plan = replace(
+        report.plan,
+        tables=tuple(new.get(table.source.name, table) for table in report.plan.tables),
+        notes=tuple(dict.fromkeys((*report.plan.notes, *part.plan.notes))),
+        untranslated=tuple(dict.fromkeys((*report.plan.untranslated, *part.plan.untranslated))),
+    )
+    return replace(
+        report,
+        plan=plan,
+        loaded=(*report.loaded, *part.loaded),
+        verified=(*report.verified, *part.verified),
+        sequences=(*report.sequences, *part.sequences),
+        differences=(*report.differences, *part.differences),
+        foreign_key_count=report.foreign_key_count + part.foreign_key_count,
+        status=part.status if part.status is ExitStatus.DIFFERENT else report.status,
+    )
+
+
 def with_differences(report: Report, differences: Iterable[Difference]) -> Report:
     """The report with differences of schema objects, which make it DIFFERENT."""
     found = tuple(differences)

@@ -73,13 +73,14 @@ class Fill:
     """The tables of a plan that are there, from the lock to the commit; a destination for COPY."""
 
     def __init__(
-        self, connection: asyncpg.Connection, transaction: Transaction, plan: Plan, may_empty: MayEmpty
+        self, connection: asyncpg.Connection, transaction: Transaction, plan: Plan, may_empty: MayEmpty, *, alone: bool
     ) -> None:
         self.connection = connection
         self.transaction = transaction
         self.schema = plan.schema
         self._plan = plan
         self._may_empty = may_empty
+        self._alone = alone
         self._tables: dict[str, OwnTable] = {}
         self._removed: list[Removable] = []
         self._in_place: list[ForeignKey] = []
@@ -98,11 +99,12 @@ class Fill:
         oids = [table.oid for table in self._tables.values()]
         self._sequences = await read_sequences(self.connection, oids)
         keys = await read_foreign_keys(self.connection, oids)
-        self._in_place = [key for key in keys if not key.is_ours]
+        ours = [key for key in keys if key.is_ours and (not self._alone or key.child == key.parent)]
+        self._in_place = [key for key in keys if key not in ours]
         large = {table.name for table in self._plan.tables if table.source.rows_estimate > ROWS_WORTH_AN_INDEX}
         indexes = await read_indexes(self.connection, [self._tables[name].oid for name in large])
         triggers = await read_triggers(self.connection, oids)
-        self._removed = [*indexes, *(removable_key(key) for key in keys if key.is_ours), *triggers]
+        self._removed = [*indexes, *map(removable_key, ours), *triggers]
         await remove(self.connection, list(reversed(self._removed)))
         await self.connection.execute("set constraints all deferred")
         await self._empty(list(occupied.values()))
@@ -259,13 +261,18 @@ class Fill:
 
 
 @contextlib.asynccontextmanager
-async def filling(connection: asyncpg.Connection, plan: Plan, may_empty: MayEmpty) -> AsyncIterator[Fill]:
-    """The transaction of a fill: what is not committed when the block is left is rolled back."""
+async def filling(
+    connection: asyncpg.Connection, plan: Plan, may_empty: MayEmpty, *, alone: bool = False
+) -> AsyncIterator[Fill]:
+    """The transaction of a fill: what is not committed when the block is left is rolled back.
+
+    ``alone``: others are filled at the same time; foreign keys between them stay, and so do no locks on each other.
+    """
     transaction = connection.transaction()
     with named_errors("begin"):
         await transaction.start()
     try:
-        yield Fill(connection, transaction, plan, may_empty)
+        yield Fill(connection, transaction, plan, may_empty, alone=alone)
     finally:
         if connection.is_in_transaction() and not connection.is_closed():
             try:

@@ -143,6 +143,11 @@ matching = together(
     option("--force", is_flag=True, help="Empty target tables that hold rows, in the transaction that fills them."),
     option("--empty", multiple=True, metavar="GLOB", help="Empty these alone, as --force does all; repeatable."),
     leaving,
+    option(
+        "--per-table",
+        is_flag=True,
+        help="Fill each table in a transaction of its own, several at once; a run that fails leaves some filled.",
+    ),
 )
 ownership = together(
     option("--owner", metavar="ROLE", help="Whose the created tables are.  [default: the role that connects]"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, PgType, Plan, SkippedObject, TablePlan, TargetTable, Way
 from etl.options import Options
 from etl.transform.rows.arrow_types import underlying
@@ -55,6 +56,29 @@ def split_foreign_keys(plan: Plan) -> tuple[Plan, Plan]:
 
     outward = tuple(table for table in only(False) if table.foreign_keys)
     return replace(created, tables=only(True)), replace(created, tables=outward)
+
+
+def in_waves(plan: Plan) -> list[list[TablePlan]]:
+    """The tables in an order in which each finds its parents filled; those of one wave do not need each other.
+
+    Raises PlanError where foreign keys go round.
+    """
+    waves: list[list[TablePlan]] = []
+    waiting = {table.name: table for table in plan.largest_first}
+    while waiting:
+        ready = [
+            table
+            for table in waiting.values()
+            if not ({key.parent for key in table.foreign_keys} - {table.name}) & waiting.keys()
+        ]
+        if not ready:
+            raise PlanError(
+                f"--per-table: foreign keys go round between {', '.join(sorted(waiting))}",
+                "leave --per-table out: one transaction for all of them does not mind",
+            )
+        waves.append(ready)
+        waiting = {name: table for name, table in waiting.items() if table not in ready}
+    return waves
 
 
 def with_created(plan: Plan, created: Plan) -> Plan:

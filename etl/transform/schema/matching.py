@@ -64,6 +64,22 @@ def match_target(plan: Plan, found: Sequence[TargetTable], options: Options) -> 
     return with_views(adopt_parents(plan, [table for table in tables if options.mode != "replace"], options))
 
 
+def check_per_table(plan: Plan, options: Options) -> None:
+    """Raise UsageError where --per-table cannot keep even its weaker promise."""
+    if not options.per_table or not plan.filled.tables:
+        return
+    if options.force or options.empty:
+        raise UsageError(
+            "--per-table and --force: rows would be gone for good before all new ones are there",
+            "leave one of the two out",
+        )
+    if plan.created.tables:
+        raise UsageError(
+            f"--per-table fills tables that are there, and the target has no {plan.created.tables[0].name}",
+            "create the missing ones in a run of their own first, with --tables; then fill with --mode fill",
+        )
+
+
 def find(name: str, among: Iterable[N]) -> N | None:
     """The one of that name; without it the only one that is called so in other letters, upper or lower."""
     listed = list(among)
