@@ -92,10 +92,11 @@ MAX_VARCHAR = 10_485_760  # PostgreSQL's MaxAttrSize / 1024
 MAX_PRECISION = 1_000  # NUMERIC_MAX_PRECISION
 # The words, the modifiers, the words behind them (`time (3) with time zone`), the brackets of an array.
 TYPE = re.compile(r"\s*([a-z0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*([a-z ]*?))?\s*(\[\s*\])?\s*")
+TEMPORAL_TYPES = ("timestamp", "timestamptz", "time", "timetz", "interval")
 LENGTHS = {
     **dict.fromkeys(("varchar", "char"), (1, MAX_VARCHAR)),
     **dict.fromkeys(("bit", "varbit"), (1, 83_886_080)),
-    **dict.fromkeys(("timestamp", "timestamptz", "time", "timetz", "interval"), (0, 6)),
+    **dict.fromkeys(TEMPORAL_TYPES, (0, 6)),
 }
 BIGINT, TEXT = PgType("bigint"), PgType("text")
 BY_CLASS = {
@@ -221,7 +222,8 @@ def _with_modifiers(text: str, name: str, first: str | None, second: str | None)
         return PgType(name, precision=int(first), scale=int(second or 0))
     low, high = LENGTHS.get(name, (1, 0))
     if second is None and low <= int(first) <= high:
-        return PgType(name, length=int(first))
+        whole = name in TEMPORAL_TYPES and int(first) == high  # timestamp(6) is timestamp
+        return PgType(name) if whole else PgType(name, length=int(first))
     raise UsageError(
         f"--cast: {text!r} has modifiers that {name} does not take", "as in numeric(12,2), varchar(40), timestamptz"
     )
