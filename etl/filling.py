@@ -65,16 +65,16 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
 
     ``alone``: a table of several that are filled at once; the foreign keys between them stay where they are.
     """
-    plan, control = report.plan.filled, run.session.control
+    plan = report.plan.filled
     names = [table.name for table in plan.tables]
-    types = await read_columns(control, plan.schema, names)
-    if run.options.verify != "none":
-        for table in fit_plan(plan, types)[0].tables:
-            refuse_unknown_types(table)
     async with (
         run.connections.borrow() as connection,
         filling(connection, plan, run.options.may_empty, alone=alone) as filled,
     ):
+        types = await read_columns(connection, plan.schema, names)
+        if run.options.verify != "none":
+            for table in fit_plan(plan, types)[0].tables:
+                refuse_unknown_types(table)
         only = run.on(connection)
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())

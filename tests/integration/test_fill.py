@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -289,12 +290,19 @@ def test_the_rows_can_be_verified_at_any_later_time(etl: EtlCommand, source: Pat
 
 def test_tables_may_be_committed_one_by_one(etl: EtlCommand, source: Path, database_dsn: str) -> None:
     """--per-table: parents before children, each verified; and the weaker promise is told."""
-    run_apart(execute(database_dsn, *TARGET))
+    others = [f"create table other{number} (id integer primary key, author_id integer references author (id));"
+              for number in range(6)]  # fmt: skip
+    with sqlite3.connect(source) as connection:
+        connection.executescript("".join(others))
+        for number in range(6):
+            connection.executemany(f"insert into other{number} values (?, ?)", [(i, 7) for i in range(2000)])
+    run_apart(execute(database_dsn, *TARGET, *others))
     before = definitions(database_dsn)
-    done = etl("migrate", source, database_dsn, "--per-table", "--jobs", "2")
+    done = etl("migrate", source, database_dsn, "--per-table", "--jobs", "3")
     assert done.status == 0, done.out + done.err
     assert "stay filled" in done.err
-    assert "2 tables" in done.out
+    assert "8 tables" in done.out
+    assert rows_of(database_dsn, "select count(*) from other5") == [(2000,)]
     assert rows_of(database_dsn, "select id, author_id from book order by id") == [(3, 7), (4, None)]
     assert rows_of(database_dsn, "insert into author (name) values ('new') returning id") == [(8,)]
     assert definitions(database_dsn) == before
