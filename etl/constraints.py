@@ -68,6 +68,10 @@ class Constraints:
     def loaded(self) -> tuple[LoadedTable, ...]:
         return tuple(self._loaded.values())
 
+    def work_on(self, run: Run) -> None:
+        """Go on with other connections."""
+        self._run = run
+
     async def build_keys(self) -> None:
         """Primary keys, UNIQUE constraints and CHECKs: each locks its table for everybody else."""
         await self._build_or_mend(ddl.create_keys(self.plan, self._place.schema))

@@ -137,19 +137,21 @@ async def create(run: Run, staging: Staging, report: Report) -> Report:
             plan = with_tables(report.plan, tables)
             await ensure_loaded(run.connections, staging, plan, loaded)
     inner, _ = split_foreign_keys(plan)
-    constraints = Constraints(run.apart, staging, inner, loaded)
+    constraints = Constraints(run, staging, inner, loaded)
     held = HeldProgress(run.progress)
     async with AsyncExitStack() as stack:
         with run.clock.phase("build"):
             async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
                 await constraints.build_keys()
             comparing = None
-            if run.options.verify != "none" and run.rejects is None:  # no row goes any more: they can be compared now
+            # where no row goes any more, they are compared meanwhile, if the server has room for us
+            if run.options.verify != "none" and run.rejects is None and await run.session.spare.fill():
+                constraints.work_on(run.apart)
                 rows = compare_rows(run, constraints.plan, staging.schema, held)
                 comparing = await stack.enter_async_context(beside(rows))
                 constraints.before_refusal = comparing.cancel
             await constraints.build_on_keys()
-            sequences = await reset_sequences(run.apart.connections, staging, constraints.plan)
+            sequences = await reset_sequences((run.apart if comparing else run).connections, staging, constraints.plan)
             if run.options.verify == "none":
                 built = await build_views(run, staging, constraints.plan)
                 return with_account(report, with_created(plan, built), constraints.loaded, sequences)

@@ -39,6 +39,8 @@ SETTINGS = {
 # connection trouble, shutdown, crash recovery, too many clients, serialization, deadlock, lock not available
 TRANSIENT = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03")
 
+TOO_MANY_CONNECTIONS = "53300"
+
 
 def retrying() -> tenacity.AsyncRetrying:
     """Attempts for about 20 seconds at what a lost server has broken off: one that restarts is back by then."""
@@ -89,6 +91,19 @@ class Connections:
                 self._open.discard(connection)
                 await hang_up(connection)
             self._idle.put_nowait(connection if healthy else None)
+
+    async def fill(self) -> bool:
+        """Open all of them; False, and none is open, where server or role have no room for so many."""
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(self._idle.qsize()):
+                    await stack.enter_async_context(self.borrow())
+        except TargetError as error:
+            if error.sqlstate != TOO_MANY_CONNECTIONS:
+                raise
+            await self.close()
+            return False
+        return True
 
     def condemn(self, reason: TargetError) -> None:
         """Cut every connection; whoever borrows one from now on gets ``reason`` instead."""

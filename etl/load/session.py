@@ -26,7 +26,7 @@ class Session:
     """``connections`` work, one a job, ``spare`` ones beside them; ``control`` holds the run's advisory locks."""
 
     connections: Lender
-    spare: Lender
+    spare: Connections
     control: asyncpg.Connection
 
     @property

@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -175,6 +176,27 @@ def test_a_role_without_create_is_refused(
         assert objects_of(database_dsn) == ["public."]
     finally:
         run_apart(execute(server_dsn, f"drop role {role}"))
+
+
+def test_a_role_with_few_connections_builds_and_verifies_in_turn(
+    etl: EtlCommand, server_dsn: str, database_dsn: str, sqlite_path: Path
+) -> None:
+    """Connections for doing both at once are a comfort: without them the run takes longer, and does not fail."""
+    role = f"etl_few_{os.getpid()}"
+    database = urlsplit(database_dsn).path.removeprefix("/")
+    run_apart(
+        execute(
+            server_dsn,
+            f"create role {role} login password 's3cret-word' connection limit 3",
+            f"grant create on database {database} to {role}",
+        )
+    )
+    run_apart(execute(database_dsn, f"grant create on schema public to {role}"))
+    try:
+        done = etl("migrate", sqlite_path, with_role(database_dsn, role, "s3cret-word"), "--jobs", "1")
+        assert done.status == 0, done.err
+    finally:
+        run_apart(execute(database_dsn, f"drop owned by {role} cascade", f"drop role {role}"))
 
 
 def test_tables_that_hold_rows_are_named(etl: EtlCommand, database_dsn: str, sqlite_path: Path) -> None:
