@@ -14,9 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.extract.database_file import Addresses, UnusualPageError
-from etl.extract.records import Rows, StoredCells
+from etl.extract.records import Mask, Rows, StoredCells
 
-Mask = npt.NDArray[np.bool_]
 SHORT_BYTES = 64  # up to here cells of one length are gathered by numpy
 
 

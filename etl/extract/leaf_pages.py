@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from etl.extract.added_columns import AddedColumns, parts_of
 from etl.extract.btree import LEAF, cell_counts, ensure_kind, read_leaf_numbers
 from etl.extract.cell_texts import CellTexts
 from etl.extract.database_file import DatabaseFile, PageNumbers, UnusualPageError
@@ -23,7 +24,7 @@ from etl.extract.reader import Reader
 from etl.extract.records import Rows, lay_out, read_rows
 from etl.extract.stored_table import StoredTable, find_stored_table
 from etl.extract.stored_values import StoredValues
-from etl.model import PlainColumn, SourcePage, SourceTable, SourceValues
+from etl.model import PlainColumn, SourceColumn, SourcePage, SourceTable, SourceValues
 from etl.threads import in_thread
 
 MOST_FALLBACKS = 8  # in a row; then SQLite reads the rest of the table, for reading twice costs more
@@ -45,10 +46,10 @@ async def read_leaf_pages(
 ) -> AsyncGenerator[SourcePage, None]:
     """Yield the pages of a rowid table in rowid order, as ``read_pages`` does."""
     by_query = Reading(reader, table)
-    leaves = LeafReading(file, table, page_bytes)
+    leaves = LeafReading(file, by_query, page_bytes)
     number = 0
     after: int | None = None
-    await in_thread(leaves.begin, reader)
+    await in_thread(leaves.begin)
     while (found := await in_thread(leaves.read, number)) is not None:
         if isinstance(found, SourcePage):
             yield found
@@ -66,20 +67,22 @@ async def read_leaf_pages(
 class LeafReading:
     """One table being read from its leaves; all methods block."""
 
-    def __init__(self, file: DatabaseFile, table: SourceTable, page_bytes: int) -> None:
+    def __init__(self, file: DatabaseFile, by_query: Reading, page_bytes: int) -> None:
         self._file = file
-        self._table = table
+        self._table = by_query.table
+        self._reader = by_query.reader
+        self._added = AddedColumns(by_query)
         self._page_bytes = page_bytes
         self._fallbacks = 0
         self._groups: Iterator[Rows] = iter(())
         self._stored: StoredTable | None = None
         self.last: int | None = None  # the rowid of the last row of what ``read`` returned
 
-    def begin(self, reader: Reader) -> None:
+    def begin(self) -> None:
         """Find the table in the file."""
         try:
             self._file.read_header()
-            self._stored = find_stored_table(reader, self._table)
+            self._stored = find_stored_table(self._reader, self._table)
             self._groups = self._read_groups(self._stored)
         except UnusualPageError as reason:
             self._say(reason)
@@ -101,7 +104,7 @@ class LeafReading:
         try:
             if rows.payloads.max() > max(self._page_bytes, self._file.page_bytes):
                 raise UnusualPageError("a row is larger than a page of rows may be")
-            page = page_of(with_overflow(self._file, rows), self._stored, self._table, number)
+            page = self._page(with_overflow(self._file, rows), self._stored, number)
         except UnusualPageError as reason:
             self._say(reason)
             self._fallbacks += 1
@@ -129,6 +132,30 @@ class LeafReading:
                     yield from cut_rows(rows, self._page_bytes)
                 leaves_at_once = min(most_leaves, max(1, most_rows * len(counts) // max(1, int(counts.sum()))))
 
+    def _page(self, rows: Rows, stored: StoredTable, number: int) -> SourcePage:
+        """Rows as a page; raises UnusualPageError where a record is none that this reader knows."""
+        records = lay_out(rows, stored.column_count)
+        values = StoredValues(rows.block, CellTexts(rows))
+        rowids = pa.array(rows.rowids)
+
+        def value_of(column: SourceColumn, place: int | None) -> SourceValues:
+            if place is None:
+                return PlainColumn(rowids)
+            cells = records[place]
+            if cells.absent is None:
+                return values.values(cells, column.affinity)
+            return self._added.values(values, cells, column, cells.absent, rows.rowids)
+
+        columns = tuple(map(value_of, stored.columns, stored.places))
+        return SourcePage(
+            number=number,
+            row_count=len(rowids),
+            columns=columns,
+            key_names=(self._table.rowid_alias or self._table.rowid_name or "",),
+            keys=(rowids,),
+            source_bytes=sum(map(bytes_of, columns)),
+        )
+
     def _say(self, reason: UnusualPageError) -> None:
         log.debug("%s after rowid %s: %s: read through SQLite", self._table.name, self.last, reason)
 
@@ -141,27 +168,8 @@ def cut_rows(rows: Rows, page_bytes: int) -> Iterator[Rows]:
         first += count
 
 
-def page_of(rows: Rows, stored: StoredTable, table: SourceTable, number: int) -> SourcePage:
-    """Rows as a page; raises UnusualPageError where a record is none that this reader knows."""
-    cells = lay_out(rows, stored.column_count, stored.null_when_absent)
-    values = StoredValues(rows.block, CellTexts(rows))
-    rowids = pa.array(rows.rowids)
-    columns = tuple(
-        PlainColumn(rowids) if place is None else values.values(cells[place], column.affinity)
-        for column, place in zip(stored.columns, stored.places, strict=True)
-    )
-    return SourcePage(
-        number=number,
-        row_count=len(rowids),
-        columns=columns,
-        key_names=(table.rowid_alias or table.rowid_name or "",),
-        keys=(rowids,),
-        source_bytes=sum(map(bytes_of, columns)),
-    )
-
-
 def bytes_of(values: SourceValues) -> int:
     """As ADBC's batches count them."""
     if isinstance(values, PlainColumn):
         return int(values.array.nbytes)
-    return sum(part.nbytes for part in (values.integers, values.reals, values.texts, values.blobs))
+    return sum(part.nbytes for part in parts_of(values))

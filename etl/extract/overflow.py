@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from etl.extract.database_file import Addresses, DatabaseFile, PageBlock, PageNumbers
+from etl.extract.database_file import Addresses, DatabaseFile, PageBlock, PageNumbers, UnusualPageError
 from etl.extract.records import Integers, Rows, largest_local
 
 NEXT_BYTES = 4  # at the start of an overflow page: the number of the next one
@@ -22,6 +22,8 @@ def with_overflow(file: DatabaseFile, rows: Rows) -> Rows:
         return rows
     records, payloads = rows.records[large], rows.payloads[large]
     local = local_bytes(payloads, usable)
+    if (records + local + NEXT_BYTES > rows.page_ends[large]).any():
+        raise UnusualPageError("a record ends outside its page")
     content = usable - NEXT_BYTES
     counts = -(-(payloads - local) // content)
     sizes = local + counts * content  # more than the record: the last page is copied whole

@@ -102,6 +102,12 @@ class Reading:
             source_bytes=batch.nbytes,
         )
 
+    def cell(self, column: SourceColumn, rowid: int) -> SplitColumn:
+        """What SQLite says of a single cell."""
+        terms = ", ".join(split_terms(quote(column.name)))
+        sql = f"select {terms} from {quote(self.table.name)} where {self._key_sql} = {rowid}"
+        return split_column(one_batch(self.reader.query(sql, 1)).columns)
+
     def _ensure_ascending(self, keys: np.ndarray, after: int | None) -> None:
         """A damaged tree may lead SQLite in a circle; then the next page would begin before this one, for ever."""
         if (keys[1:] <= keys[:-1]).any() or (after is not None and keys[0] <= after):
@@ -140,7 +146,7 @@ class Reading:
         name = quote(self.columns[index].name)
         if index not in self.split:
             return [name]
-        return [f"iif(typeof({name}) = '{storage}', {name}, null)" for storage, _ in SPLIT_CLASSES]
+        return split_terms(name)
 
     def _range(self, after: int | None) -> str:
         # the first page has no bound: `rowid > -2^63` would lose a row
@@ -159,6 +165,10 @@ class Reading:
 def never_proven(column: SourceColumn, strict: bool) -> bool:
     """A column without affinity may hold anything, and no reading of it as one type proves what it held."""
     return column.affinity is Affinity.BLOB and not (strict and column.declared.upper() == "BLOB")
+
+
+def split_terms(quoted: str) -> list[str]:
+    return [f"iif(typeof({quoted}) = '{storage}', {quoted}, null)" for storage, _ in SPLIT_CLASSES]
 
 
 def split_column(parts: Sequence[pa.Array]) -> SplitColumn:

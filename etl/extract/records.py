@@ -6,7 +6,6 @@ raises UnusualPageError.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,8 @@ import numpy.typing as npt
 from etl.extract.btree import LEAF_HEADER_BYTES, cell_addresses
 from etl.extract.database_file import Addresses, PageBlock, UnusualPageError
 
+Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 SerialTypes = npt.NDArray[Any]  # uint8 where all are below 128, else int64
 ONE_BYTE = 128  # a varint below it is one byte
@@ -47,6 +48,7 @@ class StoredCells:
     types: SerialTypes
     starts: Addresses
     ends: Addresses
+    absent: Mask | None = None  # rows whose records are too short to have this column; None where there are none
 
 
 def read_rows(block: PageBlock, counts: Integers, first: int, end: int) -> Rows:
@@ -64,8 +66,8 @@ def largest_local(usable_bytes: int) -> int:
     return usable_bytes - 35
 
 
-def lay_out(rows: Rows, column_count: int, null_when_absent: Collection[int]) -> list[StoredCells]:
-    """Every column of the records; those that a record is too short for are NULL where that is their default."""
+def lay_out(rows: Rows, column_count: int) -> list[StoredCells]:
+    """Every column of the records."""
     ends = rows.records + rows.payloads
     if (rows.payloads < 1).any() or (ends > rows.page_ends).any():
         raise UnusualPageError("a record ends outside its page")
@@ -73,42 +75,49 @@ def lay_out(rows: Rows, column_count: int, null_when_absent: Collection[int]) ->
     bodies = rows.records + header_bytes
     if (bodies < at).any() or (bodies > ends).any():
         raise UnusualPageError("a record's header is longer than the record")
-    types = read_types(rows.block.data, at, bodies, column_count, null_when_absent)
+    types, header_ends = read_types(rows.block.data, at, column_count)
+    absent: list[Mask | None] = [None] * column_count
+    if (header_ends != bodies).any():
+        absent = shorten(types, rows.block.data, at, bodies)
     columns = []
-    for kinds in types:
+    for kinds, mask in zip(types, absent, strict=True):
         if kinds.dtype != np.uint8 and (kinds.min() < 0 or kinds.max() >= BEYOND_LENGTHS):
             raise UnusualPageError("a serial type is out of range")
         starts, bodies = bodies, bodies + body_bytes(kinds)
-        columns.append(StoredCells(kinds, starts, bodies))
+        columns.append(StoredCells(kinds, starts, bodies, mask))
     if (bodies != ends).any():
         raise UnusualPageError("a record is longer or shorter than its cells")
     return columns
 
 
-def read_types(
-    data: npt.NDArray[np.uint8], at: Addresses, bodies: Addresses, column_count: int, null_when_absent: Collection[int]
-) -> list[SerialTypes]:
-    """The serial types of all columns; a header that ends early lacks the last columns (ALTER TABLE ADD COLUMN)."""
-    types, positions = [], [at]
+def read_types(data: Bytes, at: Addresses, column_count: int) -> tuple[list[SerialTypes], Addresses]:
+    """The serial types of all columns, and where the last of them ends."""
+    types = []
     for _ in range(column_count):
         kinds, at = read_serial_types(data, at)
         types.append(kinds)
-        positions.append(at)
-    if (at == bodies).all():
-        return types
-    for column in range(column_count):
-        absent = positions[column] >= bodies
-        if absent.any():
-            if column not in null_when_absent:
-                raise UnusualPageError("a record lacks a column that has a default")
-            types[column] = np.where(absent, 0, types[column])
-    # where a record is complete its header ends after its last column, where it is short after one before
-    if not np.logical_or.reduce([position == bodies for position in positions]).all():
-        raise UnusualPageError("a record's header does not end with a column")
-    return types
+    return types, at
 
 
-def read_serial_types(data: npt.NDArray[np.uint8], at: Addresses) -> tuple[SerialTypes, Addresses]:
+def shorten(types: list[SerialTypes], data: Bytes, at: Addresses, header_ends: Addresses) -> list[Mask | None]:
+    """Set the types behind the end of a header to NULL, and say where.
+
+    A row that was written before ALTER TABLE ADD COLUMN lacks the last columns.
+    """
+    masks: list[Mask | None] = []
+    complete = np.zeros(len(at), np.bool_)  # whether the header ends with a column
+    for place, kinds in enumerate(types):
+        absent = at >= header_ends
+        complete |= at == header_ends
+        types[place] = np.where(absent, 0, kinds)
+        masks.append(absent if absent.any() else None)
+        _, at = read_serial_types(data, at)
+    if not (complete | (at == header_ends)).all():
+        raise UnusualPageError("a record has more columns than the table")
+    return masks
+
+
+def read_serial_types(data: Bytes, at: Addresses) -> tuple[SerialTypes, Addresses]:
     """One varint a row, and where the next one begins."""
     found = data.take(at, mode="clip")  # behind a header's end anything may stand, and nobody looks at it
     after = at + 1
@@ -126,7 +135,7 @@ def body_bytes(types: SerialTypes) -> Integers:
     return lengths if types.dtype == np.uint8 else np.where(types < ONE_BYTE, lengths, (types - 12) >> 1)
 
 
-def read_varints(data: npt.NDArray[np.uint8], at: Addresses) -> tuple[Integers, Addresses]:
+def read_varints(data: Bytes, at: Addresses) -> tuple[Integers, Addresses]:
     """The variable-length integers that begin at these addresses, and where each ends (fileformat2.html §1.6)."""
     byte = data.take(at, mode="clip")
     values, after = (byte & 0x7F).astype(np.int64), at + 1

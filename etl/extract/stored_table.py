@@ -21,18 +21,15 @@ class StoredTable:
     root: int
     column_count: int  # of a record
     places: tuple[int | None, ...]
-    null_when_absent: frozenset[int]  # columns of the record that are NULL where it is too short for them
 
 
 def find_stored_table(reader: Reader, table: SourceTable) -> StoredTable:
     """Ask SQLite; raises UnusualPageError for a table that does not stand in the file with all its columns."""
     name = literal(table.name)
     roots = reader.query(f"select rootpage from main.sqlite_schema where type = 'table' and name = {name}", 2)
-    found = reader.query(
-        f"select name, hidden, dflt_value is null from pragma_table_xinfo({name}, 'main') order by cid", MOST_COLUMNS
-    )
+    found = reader.query(f"select name, hidden from pragma_table_xinfo({name}, 'main') order by cid", MOST_COLUMNS)
     stored = [row for row in zip(*(column.to_pylist() for column in found.columns), strict=True) if row[1] != VIRTUAL]
-    places = {column: place for place, (column, _, _) in enumerate(stored)}
+    places = {column: place for place, (column, _) in enumerate(stored)}
     if roots.num_rows != 1 or not (root := int(roots.column(0)[0].as_py() or 0)):
         raise UnusualPageError("it is a virtual table")
     if any(column.name not in places for column in table.columns):
@@ -42,7 +39,6 @@ def find_stored_table(reader: Reader, table: SourceTable) -> StoredTable:
         root=root,
         column_count=len(stored),
         places=tuple(None if column.name == table.rowid_alias else places[column.name] for column in table.columns),
-        null_when_absent=frozenset(place for place, (_, _, has_no_default) in enumerate(stored) if has_no_default),
     )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from etl.extract.cell_texts import CellTexts, Mask, bitmap_of
+from etl.extract.cell_texts import CellTexts, bitmap_of
 from etl.extract.database_file import PageBlock, UnusualPageError
-from etl.extract.records import ONE_BYTE, Integers, StoredCells
+from etl.extract.records import ONE_BYTE, Integers, Mask, StoredCells
 from etl.model import Affinity, PlainColumn, SourceValues, SplitColumn
 
 # What a cell is, by its serial type: one bit each, so that one pass over a column tells what all of it is.
@@ -54,8 +54,6 @@ class StoredValues:
         """One column; raises UnusualPageError for what SQLite reserves or would not read as it stands."""
         column = classified(cells)
         found = column.present & ~NULL
-        if found & RESERVED:
-            raise UnusualPageError("a serial type that SQLite reserves")
         if not found:
             return PlainColumn(pa.nulls(len(cells.starts), pa.int64()))
         if affinity is Affinity.REAL and found & INTEGERS and not found & ~NUMBERS:
@@ -66,6 +64,10 @@ class StoredValues:
         if affinity is Affinity.NUMERIC and not found & ~NUMBERS:
             return self._numbers(column)
         return self._split(column, affinity)
+
+    def split(self, cells: StoredCells, affinity: Affinity) -> SplitColumn:
+        """One column by storage class, whatever it holds."""
+        return self._split(classified(cells), affinity)
 
     def _split(self, column: Column, affinity: Affinity) -> SplitColumn:
         integers, reals = self._part(column, INTEGERS), self._part(column, REAL)
@@ -123,14 +125,16 @@ class StoredValues:
 
 
 def classified(cells: StoredCells) -> Column:
+    """What the cells are; raises UnusualPageError for a serial type that SQLite reserves."""
     types = cells.types
     if types.dtype != np.uint8:
         types = np.where(types < ONE_BYTE, types, 12 + (types & 1))
     least = types.min()
-    if least == types.max():
-        return Column(cells, np.broadcast_to(FLAGS[least], len(types)), int(FLAGS[least]))
-    flags = FLAGS.take(types)
-    return Column(cells, flags, int(np.bitwise_or.reduce(flags)))
+    flags = np.broadcast_to(FLAGS[least], len(types)) if least == types.max() else FLAGS.take(types)
+    present = int(np.bitwise_or.reduce(flags))
+    if present & RESERVED:
+        raise UnusualPageError("a serial type that SQLite reserves")
+    return Column(cells, flags, present)
 
 
 def fixed_array(arrow_type: pa.DataType, values: npt.NDArray[Any], valid: Mask | None) -> pa.Array:

@@ -81,6 +81,10 @@ def histories(draw: st.DrawFn) -> tuple[list[str], list[tuple[Any, ...]]]:
                 ("vacuum", ()),
                 ("alter table t add column added TEXT", ()),
                 ("alter table t add column filled INTEGER default 7", ()),
+                ("alter table t add column worded TEXT default 'é'", ()),
+                ("alter table t add column real_filled REAL default 5", ()),
+                ("alter table t add column number_filled NUMERIC default '1.5'", ()),
+                ("alter table t add column blob_filled default x'00ff'", ()),
                 ("alter table t drop column added", ()),
                 ("update t set c0 = cast(? as text)", (BAD_UTF_8,)),
                 (f"insert into t ({names}) select {names} from t", ()),
@@ -232,12 +236,28 @@ def test_overflow_pages_are_read_without_sqlite(
     assert ("read through SQLite" in caplog.text) == (page_bytes < 2 << 20)  # single rows are larger than such a page
 
 
-def positions(file_bytes: int) -> st.SearchStrategy[int]:
+def test_columns_that_were_added_are_read_without_sqlite(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Every application that grew has such rows; their cells are the defaults, in the class that SQLite gives them."""
+    path = tmp_path / "source.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("create table t (k integer primary key, c0 TEXT)")
+        connection.execute("insert into t values (1, 'one'), (2, 'two')")
+        for declared in ("NUMERIC default '12.50'", "REAL default 3", "TEXT default 4", "default x'ff'", "INTEGER"):
+            name = "a" + re.sub(r"\W", "", declared)
+            connection.execute(f"alter table t add column {name} {declared}")
+            connection.execute("insert into t (c0) values (?)", (declared,))
+        connection.execute("update t set aTEXTdefault4 = null where k = 3")
+    with caplog.at_level(logging.DEBUG, "etl"):
+        found = asyncio.run(read_snapshot(path, 2 << 20))
+    assert repr(found) == repr(stored_rows(path))
+    assert "read through SQLite" not in caplog.text
+
+
+def positions(file_bytes: int, page_bytes: int) -> st.SearchStrategy[int]:
     """Places in the file behind its first page; half of them in the headers and pointers of pages."""
-    anywhere = st.integers(512, file_bytes - 1)
-    return st.one_of(
-        anywhere, st.builds(lambda place, offset: place // 512 * 512 + offset, anywhere, st.integers(0, 40))
-    )
+    anywhere = st.integers(page_bytes, file_bytes - 1)
+    page = st.integers(1, file_bytes // page_bytes - 1)
+    return st.one_of(anywhere, st.builds(lambda number, offset: number * page_bytes + offset, page, st.integers(0, 40)))
 
 
 @pytest.fixture(scope="module")
@@ -247,17 +267,29 @@ def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.fixture(scope="module")
+def overflowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("overflowing") / "source.db"
+    make_overflowing(path)
+    return path
+
+
+@pytest.mark.parametrize("made", ["tall", "overflowing"])
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_damage_is_told_or_read_as_sqlite_reads_it(tall: Path, data: st.DataObject) -> None:
+def test_damage_is_told_or_read_as_sqlite_reads_it(
+    tall: Path, overflowing: Path, made: str, data: st.DataObject
+) -> None:
     """Bytes changed anywhere: SQLite's own rows, or what quick_check objects to; never a crash, never a hang."""
-    content = bytearray(tall.read_bytes())
-    for place in data.draw(st.lists(positions(len(content)), min_size=1, max_size=6)):
+    sound_file = {"tall": tall, "overflowing": overflowing}[made]
+    content = bytearray(sound_file.read_bytes())
+    page_bytes = int.from_bytes(content[16:18], "big")
+    for place in data.draw(st.lists(positions(len(content), page_bytes), min_size=1, max_size=6)):
         content[place] = data.draw(st.one_of(st.integers(0, 255), st.just(content[place] ^ 1)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "source.db"
         path.write_bytes(content)
-        found = asyncio.run(attempt(path, read_leaf_pages, tall))
+        found = asyncio.run(attempt(path, read_leaf_pages, sound_file))
         with contextlib.closing(sqlite3.connect(path)) as connection:
             sound = connection.execute("pragma quick_check(1)").fetchone() == ("ok",)
         assert not sound or found == repr(stored_rows(path))
