@@ -29,7 +29,7 @@ from etl.threads import in_thread
 
 MOST_FALLBACKS = 8  # in a row; then SQLite reads the rest of the table, for reading twice costs more
 MOST_CELLS = 1 << 20  # of a page: some twenty bytes for each are needed to find them
-FIRST_LEAVES = 16
+FIRST_LEAVES = 64
 
 log = logging.getLogger(__name__)
 
