@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -233,15 +234,17 @@ def test_verification_knows_the_owner_later_too(application: Application, databa
     """Years after, with the report of the move: filled in the transfer or by the update, it is no difference."""
     report = application.folder / "r.json"
     assert application.move("--report", report).status == 0
-    later = application.folder / "later.json"
+    later, statuses = application.folder / "later.json", list[int]()
 
     def verdicts() -> dict[str, str]:
-        application.etl("verify", application.database, database_dsn, "--plan", report, "--report", later)
+        done = application.etl("verify", application.database, database_dsn, "--plan", report, "--report", later)
+        statuses.append(done.status)
         return {table["name"]: table["verdict"] for table in json.loads(later.read_text())["tables"]}
 
     assert verdicts() == {"session": "equal", "device": "equal", "settings": "equal"}
     run_apart(execute(database_dsn, "update device set owner = 'eve' where id = 1"))
     assert verdicts() == {"session": "equal", "device": "different", "settings": "equal"}
+    assert statuses == [0, 4]
 
 
 def test_a_dry_run_compares_with_tables_that_are_there(application: Application, database_dsn: str) -> None:
@@ -297,3 +300,54 @@ def test_tables_that_nobody_has_made_are_made(application: Application, database
         ("grace", 7),
     ]
     assert "session: 2 rows got their owner" in done.out
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_transfer_that_is_cut_off_leaves_nothing_half(
+    application: Application, database_dsn: str, number: signal.Signals, status: int
+) -> None:
+    """Rows of the target as before, the source byte for byte, and --resume begins the transfer anew."""
+    with closing(sqlite3.connect(application.database)) as connection:
+        connection.execute(
+            "with recursive n(i) as (select 10 union all select i + 1 from n where i < 400000)"
+            " insert into session select i, 'title ' || i, 'grace', 7 from n"
+        )
+        connection.commit()
+    upgrade = application.folder / "upgrade"
+    upgrade.write_text(
+        f"#!{sys.executable}\nimport sqlite3, sys\nconnection = sqlite3.connect(sys.argv[1])\n"
+        "connection.execute(\"insert into schema_migrations values ('2')\")\nconnection.commit()\n"
+    )
+    upgrade.chmod(0o755)
+    application.change_plan(
+        "[preflight]\n",
+        '[preflight]\nschema_version = { table = "schema_migrations", column = "version", expect = "2",'
+        ' upgrade = "./upgrade {database}" }\n',
+    )
+    before = contents(application.folder)
+    with subprocess.Popen(
+        application.etl.command("move", application.plan, "--progress", "plain"),
+        cwd=application.etl.folder,
+        env=application.etl.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("load: about"):
+                break
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == status, out + err
+    if number is not signal.SIGKILL:
+        assert "transfer: failed" in out
+        assert "upgraded.db" not in {path.name for path in (application.folder / "move.state").iterdir()}
+    assert rows_of(database_dsn, "select count(*) from session") == [(0,)]
+    assert rows_of(database_dsn, "select * from settings") == [("language", "en")]
+    assert contents(application.folder) == before
+    again = application.move("--resume")
+    assert again.status == 0, again.out + again.err
+    assert rows_of(database_dsn, "select count(*) from session where owner = 'grace'") == [(399_992,)]
+    assert contents(application.folder) == before
+    assert {path.name for path in (application.folder / "move.state").iterdir()} == {"journal.json"}
