@@ -75,14 +75,15 @@ class StateFolder:
         self._content["originals"] = dict(hashes)
 
     def note_ended(self, step: str, changed: tuple[str, ...], *, is_done: bool) -> None:
-        if is_done:
+        if is_done and step not in self._content["steps"]:
             self._content["steps"].append(step)
         self._content["changed"] += [line for line in changed if line not in self._content["changed"]]
         self._write()
 
-    def note_begun(self, step: str) -> None:
-        """Until the step is done, it is not done, whatever an earlier move has written down."""
-        self._content["steps"] = [name for name in self._content["steps"] if name != step]
+    def note_begun(self, step: str, *, all_or_nothing: bool) -> None:
+        """Until the step is done again, it is not done; but for one that leaves everything as it was when it fails."""
+        if not all_or_nothing:
+            self._content["steps"] = [name for name in self._content["steps"] if name != step]
         self._write()
 
     def make(self) -> Path:

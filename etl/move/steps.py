@@ -158,7 +158,7 @@ class Course:
         situation.progress.note(f"step {STEPS.index(name) + 1} of {len(STEPS)}: {name}")
         started = time.monotonic()
         if name in CHANGING:
-            situation.state.note_begun(name)
+            situation.state.note_begun(name, all_or_nothing=name == "transfer")
         try:
             outcome = await self._work(name)(situation)
         except asyncio.CancelledError:

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -69,8 +70,9 @@ def test_a_process_is_found_by_a_part_of_its_command_line() -> None:
     """`python -m app.daemon`, seen from outside; our own process does not count, though its arguments say the same."""
     pattern = f"app.daemon.{os.getpid()}"
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", pattern]) as process:
-        found = look_for_process(pattern)
-        assert found.alive
+        deadline = time.monotonic() + 10  # a process has its command line a moment after it is there
+        while not (found := look_for_process(pattern)).alive:
+            assert time.monotonic() < deadline
         assert str(process.pid) in found.text
         process.kill()
     assert not look_for_process(pattern).alive

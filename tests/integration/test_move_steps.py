@@ -139,6 +139,10 @@ def test_every_step_can_be_done_again(application: Application, database_dsn: st
     refused = application.move()
     assert refused.status == 1
     assert "✗ target schema public: device, session hold rows" in refused.out
+    alone = application.move("--only", "transfer")
+    assert alone.status == 1
+    assert "the target's own tables hold rows already" in alone.errors[0]
+    assert application.move("--resume").status == 0  # the rows of the transfer before are there: it is done
     forced = application.move("--force")
     assert forced.status == 0, forced.out
     check_moved(application, database_dsn)
