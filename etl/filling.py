@@ -56,6 +56,8 @@ async def fill_table_by_table(run: Run, report: Report) -> Report:
             report = with_part(report, part)
         if report.status is ExitStatus.DIFFERENT:
             return report
+    if not report.plan.views:
+        return report
     views = await fill(run, replace(report, plan=replace(report.plan, tables=())), None, alone=True)
     return replace(views, plan=replace(report.plan, views=views.plan.views, untranslated=views.plan.untranslated))
 

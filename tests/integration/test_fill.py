@@ -190,6 +190,8 @@ def test_a_value_that_the_target_cannot_hold_leaves_everything_as_it_was(
     done = etl("migrate", source, database_dsn, "--force")
     assert done.status == 1
     assert "book.title" in done.errors[0]
+    assert "--cast" not in done.hints[0]
+    assert "alter table book alter title type text" in done.hints[0]
     assert rows_of(database_dsn, "select id, name from author") == [(1, "old")]
     assert definitions(database_dsn) == before
 

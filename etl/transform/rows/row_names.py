@@ -5,6 +5,8 @@ Invariant: what is said of a row leads to exactly this row of the source.
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from etl.model import ColumnPlan, Refusal, SourcePage, StorageClass, TablePlan
@@ -31,8 +33,16 @@ def refusal_of(
         storage=storage,
         value=render_source(value, storage),
         reason=refused.reason,
-        hint=refused.hint.replace("{column}", f"{table.source.name}.{source}"),
+        hint=(in_place(refused.hint, table, column) if column.fixed else refused.hint).replace(
+            "{column}", f"{table.source.name}.{source}"
+        ),
     )
+
+
+def in_place(hint: str, table: TablePlan, column: ColumnPlan) -> str:
+    """The hint for a column that the target has already: a cast does not change its type, a reading still may."""
+    altered = f"alter table {table.name} alter {column.name} type \\1 in the target"
+    return re.sub(r"--cast '?\{column\}=([^:',]+)'?(?=,|$)", altered, hint)
 
 
 def row_key(page: SourcePage, row: int) -> str:
