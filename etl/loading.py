@@ -27,6 +27,7 @@ from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
 from etl.model import Coercion, LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
 from etl.rejections import refused_error, set_aside
+from etl.resuming import note_of
 from etl.run import Run
 from etl.tasks import together
 from etl.threads import in_thread
@@ -61,11 +62,21 @@ async def load_all(
                 raise
             if isinstance(destination, Staging):  # a table that was there has its keys while it is filled
                 account = await check_keys(run, destination, reader, decided, account)
+                await note_finished(run, destination, table, decided, account)
             run.progress.finish_table(table.source.name)
             return decided, account
 
     loaded = await together(*map(load, tables)) if at_once else [await load(table) for table in tables]
     return [table for table, _ in loaded], [account for _, account in loaded]
+
+
+async def note_finished(
+    run: Run, staging: Staging, planned: TablePlan, decided: TablePlan, account: LoadedTable
+) -> None:
+    """Leave a note of the finished table, for a run that has to go on from here."""
+    if note := note_of(run, planned, decided, account):
+        async with run.connections.borrow() as connection:
+            await guarded(connection, staging.note_finished(connection, decided.name, note))
 
 
 async def load_table(

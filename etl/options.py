@@ -46,6 +46,8 @@ class Options:
     per_table: bool = False  # fill: a transaction a table
     rebuild_dependents: bool = False  # replace: foreign keys, views and triggers of others are made again
     dry_run: bool = False
+    resume: bool = False  # go on after a run that ended in the middle
+    no_keep: bool = False  # drop the staging schema even where a finished table is worth resuming
     schema_only: bool = False  # everything but the rows
     no_indexes: bool = False  # but those that keep values apart
     verify: str = "full"  # full | digest | count | none

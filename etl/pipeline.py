@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
@@ -31,7 +32,8 @@ from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_tar
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_tables, ensure_loaded, reset_sequences
 from etl.load.fill import refuse_occupied
-from etl.load.journal import Staging, claim_target, sweep_dead_runs
+from etl.load.journal import Staging, claim_target
+from etl.load.leftovers import Leftover
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFolder
 from etl.load.session import open_session, staged
@@ -42,6 +44,7 @@ from etl.orphan_search import refuse_orphans
 from etl.plan_record import flags_of
 from etl.progress import HeldProgress, Progress
 from etl.report import Report, status_of, with_account
+from etl.resuming import Kept, resumed_or_swept
 from etl.run import Run
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
@@ -103,15 +106,20 @@ async def create_and_fill(run: Run, report: Report) -> Report:
             refuse_unknown_types(table)
     await check_target(control, plan, run.replacing)
     await claim_target(control, plan.schema)
-    for schema in await sweep_dead_runs(control):
-        run.progress.note(f"dropped {schema}, which a run that was killed had left behind")
+    earlier, kept = await resumed_or_swept(run, plan.created)
     if run.options.per_table and plan.filled.tables:
         report = await fill_table_by_table(run, report)
     elif plan.filled.tables and not plan.created.tables:
         report = await fill(run, report, None)
     else:
-        async with staged(run.session) as staging:
-            report = await create(run, staging, report)
+        async with staged(
+            run.session,
+            str(run.options.source.resolve()),
+            plan.schema,
+            earlier,
+            None if run.options.no_keep else partial(tell_kept, run),
+        ) as staging:
+            report = await create(run, staging, report, kept)
             run.snapshot.ensure_held()
             if report.status is ExitStatus.DIFFERENT:
                 return report
@@ -125,16 +133,26 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
 
 
-async def create(run: Run, staging: Staging, report: Report) -> Report:
-    """Load, build and verify the tables of the run's own inside the staging schema."""
+def tell_kept(run: Run, leftover: Leftover) -> None:
+    """Say what a failed run has left in the target, and the two ways on."""
+    run.progress.note(
+        f"kept in {leftover.schema}: {len(leftover.finished):,} finished tables, {leftover.bytes / 1e6:,.0f} MB."
+        " The same command with --resume goes on from there; etl clean drops it"
+    )
+
+
+async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Report:
+    """Load, build and verify the tables of the run's own in the staging schema; ``kept`` ones are loaded already."""
     plan = report.plan.created
-    await create_tables(run.connections, staging, ddl.create_tables(plan, staging.schema))
+    new = replace(plan, tables=tuple(table for table in plan.tables if table.name not in kept))
+    await create_tables(run.connections, staging, ddl.create_tables(new, staging.schema))
     loaded: Sequence[LoadedTable] = ()
     if not run.options.schema_only:
         with run.clock.phase("load", plan.rows_estimate):
             async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
-                tables, loaded = await load_all(run, staging, plan.largest_first)
-            plan = with_tables(report.plan, tables)
+                tables, loaded = await load_all(run, staging, new.largest_first)
+            plan = with_tables(report.plan, (*tables, *(table for table, _ in kept.values())))
+            loaded = (*loaded, *(account for _, account in kept.values()))
             await ensure_loaded(run.connections, staging, plan, loaded)
     inner, _ = split_foreign_keys(plan)
     constraints = Constraints(run, staging, inner, loaded)

@@ -29,6 +29,8 @@ OF_A_RUN = frozenset(  # flags that say how a run goes, not what becomes of the 
         "verify",
         "plan",
         "sample",
+        "resume",
+        "no_keep",
     }
     | {"accept_untranslated", "on_error", "orphans", "rejects", "coercion_log", "backfills", "mode", "keep"}
 )

@@ -59,6 +59,11 @@ class Snapshot:
         """In rollback-journal mode nobody can write while the snapshot lives; in WAL mode writers go on."""
         return bool(self._guardian.pinned["journal_mode"] != "wal")
 
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What changes when anybody writes to the source, as it was when the snapshot was taken."""
+        return dict(self._guardian.pinned["fingerprint"])
+
     @contextlib.asynccontextmanager
     async def reader(self) -> AsyncIterator[Reader]:
         """Borrow a reader; waits while all are in use."""

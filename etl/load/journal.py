@@ -91,6 +91,14 @@ class Staging:
             row_count,
         )
 
+    async def note_finished(self, connection: asyncpg.Connection, table: str, details: str) -> None:
+        """Journal a loaded table as whole, with what a run that goes on from here has to know (JSON)."""
+        await connection.execute(
+            f"insert into {self._journal} (kind, name, table_name, details) values ('finished', $1, $1, $2)",
+            table,
+            details,
+        )
+
     async def delete(
         self, connection: asyncpg.Connection, table: TablePlan, rows: Sequence[RefusedRow], row_count: int
     ) -> None:
@@ -137,7 +145,7 @@ async def claim_target(connection: asyncpg.Connection, target_schema: str) -> No
         )
 
 
-async def create_staging(connection: asyncpg.Connection) -> Staging:
+async def create_staging(connection: asyncpg.Connection, source: str, target_schema: str) -> Staging:
     """Create the run's schema with marker and journal; a lock of the connection says that the run is alive."""
     schema = f"{PREFIX}{secrets.token_hex(6)}"
     await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", schema)
@@ -148,7 +156,12 @@ async def create_staging(connection: asyncpg.Connection) -> Staging:
             await connection.execute(
                 f"create table {quote(schema)}.{JOURNAL} (number bigint generated always as identity primary key,"
                 " kind text not null, name text not null, table_name text not null, row_count bigint,"
-                " at timestamptz not null default clock_timestamp())"
+                " details text, at timestamptz not null default clock_timestamp())"
+            )
+            await connection.execute(
+                f"insert into {quote(schema)}.{JOURNAL} (kind, name, table_name) values ('run', $1, $2)",
+                target_schema,
+                source,
             )
     return Staging(schema)
 
@@ -174,25 +187,6 @@ async def drop_staging(connection: asyncpg.Connection, schema: str) -> None:
     async with connection.transaction():
         await connection.execute(f"drop table {journal}")
         await connection.execute(f"drop schema {quote(schema)}")
-
-
-async def sweep_dead_runs(connection: asyncpg.Connection) -> list[str]:
-    """Drop the staging schemas of runs that are gone (their advisory lock is free); return their names."""
-    found = await connection.fetch(
-        "select nspname from pg_namespace where nspname like $1 and obj_description(oid, 'pg_namespace') = $2"
-        " and pg_has_role(nspowner, 'usage')",
-        PREFIX.replace("_", r"\_") + "%",
-        MARKER,
-    )
-    swept = []
-    for schema in (row["nspname"] for row in found):
-        if await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", schema):
-            try:
-                await drop_staging(connection, schema)
-                swept.append(schema)
-            finally:
-                await connection.execute("select pg_advisory_unlock(hashtextextended($1, 0))", schema)
-    return swept
 
 
 async def discard(connections: Lender, staging: Staging) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
@@ -17,6 +18,7 @@ from etl.load.address import TargetAddress
 from etl.load.connect import Connections, Lender, apply_settings, hang_up, open_connection
 from etl.load.heartbeat import beating, open_heart
 from etl.load.journal import Staging, create_staging, discard
+from etl.load.leftovers import Leftover, describe_staging
 
 CLEAN_UP_S = 4.0
 
@@ -52,14 +54,40 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
 
 
 @contextlib.asynccontextmanager
-async def staged(session: Session) -> AsyncIterator[Staging]:
-    """The run's staging schema; whatever happens, what was not published is dropped on the way out."""
-    staging = await create_staging(session.control)
+async def staged(
+    session: Session,
+    source: str,
+    target_schema: str,
+    earlier: Staging | None,
+    tell_kept: Callable[[Leftover], None] | None,
+) -> AsyncIterator[Staging]:
+    """The run's staging schema, a new one or that of an ``earlier`` run; what was not published is dropped at the end.
+
+    After a failure it is kept where a finished table in it is worth it; ``tell_kept`` (None: never keep) is told so.
+    """
+    staging = earlier or await create_staging(session.control, source, target_schema)
     try:
         yield staging
-    finally:
-        clean_up = asyncio.ensure_future(discard(session.connections, staging))
-        try:
-            await asyncio.wait_for(asyncio.shield(clean_up), CLEAN_UP_S)
-        except Exception:  # what cannot be dropped now, the next run sweeps; the first error is the one to show
-            clean_up.cancel()
+    except BaseException:
+        await _bounded(_keep_or_discard(session, staging, tell_kept))
+        raise
+    await _bounded(discard(session.connections, staging))
+
+
+async def _keep_or_discard(session: Session, staging: Staging, tell_kept: Callable[[Leftover], None] | None) -> None:
+    if tell_kept is not None:
+        async with session.connections.borrow() as connection:
+            if await staging.exists(connection):
+                leftover = await describe_staging(connection, staging.schema)
+                if leftover.is_worth_keeping:
+                    tell_kept(leftover)
+                    return
+    await discard(session.connections, staging)
+
+
+async def _bounded(work: Coroutine[Any, Any, None]) -> None:
+    clean_up = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait_for(asyncio.shield(clean_up), CLEAN_UP_S)
+    except Exception:  # what cannot be dropped now, the next run sweeps; the first error is the one to show
+        clean_up.cancel()

@@ -57,6 +57,7 @@ def etl(ctx: click.Context) -> None:
 @selection
 @values
 @loading
+@option("--resume", is_flag=True, help="Go on after a run that ended in the middle: its finished tables are kept.")
 @option(
     "--from-rejects", metavar="DIR", help="Load the rows of an earlier run's reject files, mended, and nothing else."
 )
@@ -145,6 +146,19 @@ def move(ctx: click.Context, /, **flags: Any) -> None:
     from etl.shell.move_command import run_move
 
     ctx.exit(run_move(ctx, flags))
+
+
+@etl.command()
+@click.argument("target", required=False)
+@option("--yes", is_flag=True, help="Do not ask before using a target from the environment.")
+@password
+@telling
+@click.pass_context
+def clean(ctx: click.Context, /, **flags: Any) -> None:
+    """Drop from TARGET what runs that ended in the middle have left there; published tables are not touched."""
+    from etl.shell.commands import run_clean
+
+    ctx.exit(run_clean(ctx, flags))
 
 
 @etl.command()

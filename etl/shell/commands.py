@@ -46,6 +46,11 @@ def run_inspect(ctx: click.Context, flags: Flags) -> int:
     return bounded(flags, lambda: _inspect(ctx, flags))
 
 
+def run_clean(ctx: click.Context, flags: Flags) -> int:
+    """``etl clean``."""
+    return bounded(flags, lambda: _clean(ctx, flags))
+
+
 def run_demo(ctx: click.Context, flags: Flags) -> int:
     """``etl demo``."""
     from etl.shell.demo import demonstrate, stop_demo
@@ -94,6 +99,21 @@ def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     from etl.comparison import verify
 
     return deliver(run_job(verify, options, flags["progress"]), options, reports)
+
+
+def _clean(ctx: click.Context, flags: Flags) -> ExitStatus:
+    choice = _target(ctx, flags)
+    if choice.origin != "TARGET" and not flags["yes"]:
+        confirm(choice, Path("what failed runs have left"), False)
+    from etl.cleaning import clean
+    from etl.shell.console import write_out
+    from etl.shell.interruption import run_interruptible
+    from etl.shell.units import size
+
+    dropped = run_interruptible(lambda: clean(choice.dsn), say)
+    lines = [f"dropped {left.schema} of {left.source or 'an unknown source'}: {size(left.bytes)}" for left in dropped]
+    write_out("\n".join(lines) or "nothing to clean: no run has left anything there")
+    return ExitStatus.DONE
 
 
 def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:

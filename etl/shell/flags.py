@@ -164,6 +164,7 @@ loading = together(
     matching,
     ownership,
     option("--dry-run", is_flag=True, help="Print the plan and stop; nothing is written anywhere."),
+    option("--no-keep", is_flag=True, help="After a failure, keep nothing that --resume could go on from."),
     option("--schema-only", is_flag=True, help="Create everything but the rows."),
     option("--no-indexes", is_flag=True, help="Leave out the indexes that keep no values apart."),
     verification,

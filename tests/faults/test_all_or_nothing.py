@@ -92,11 +92,15 @@ async def execute(dsn: str, sql: str) -> Any:
 
 
 def strike(
-    source: Path, dsn: str, at_phase: str, after_s: float, hit: Callable[[subprocess.Popen[str]], None]
+    source: Path, dsn: str, at_phase: str, after_s: float, hit: Callable[[subprocess.Popen[str]], None], *flags: str
 ) -> tuple[int, str]:
     """Start a run, wait for its phase, strike; return exit status and stderr."""
     with subprocess.Popen(
-        command(source, dsn), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(source, dsn, *flags),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         seen = []
         assert process.stderr is not None
@@ -113,11 +117,15 @@ def strike(
 
 @pytest.mark.parametrize("phase", ["load", "build", "verify"])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("flags", [("--no-keep",), ()])
 @pytest.mark.usefixtures("unchanged")
 def test_a_signal_leaves_the_target_as_it_was(
-    source: Path, database_dsn: str, phase: str, number: signal.Signals, status: int
+    source: Path, database_dsn: str, phase: str, number: signal.Signals, status: int, flags: tuple[str, ...]
 ) -> None:
-    """Rolled back, cleaned up and out within five seconds, with the exit status that a shell expects."""
+    """Rolled back, cleaned up and out within five seconds, with the exit status that a shell expects.
+
+    What may be gone on with stays in the staging schema, unless nobody wants it, and the ways on are printed.
+    """
     asyncio.run(execute(database_dsn, BYSTANDER))
     before = asyncio.run(target_state(database_dsn))
     struck_at = []
@@ -126,13 +134,16 @@ def test_a_signal_leaves_the_target_as_it_was(
         struck_at.append(time.monotonic())
         process.send_signal(number)
 
-    returned, said = strike(source, database_dsn, phase, 0.1, hit)
+    returned, said = strike(source, database_dsn, phase, 0.1, hit, *flags)
     assert time.monotonic() - struck_at[0] < 6
     assert returned == status, said
     assert "Traceback" not in said
-    assert asyncio.run(target_state(database_dsn)) == before
+    kept = "--resume goes on from there; etl clean drops it" in said
+    assert not (kept and flags)
+    assert asyncio.run(target_state(database_dsn)) == before | {"staging": int(kept)}
     if phase == "build":
         assert migrate(source, database_dsn).returncode == 0
+        assert asyncio.run(target_state(database_dsn))["staging"] == 0
 
 
 @pytest.mark.parametrize(("phase", "after_s"), [("load", 0.0), ("load", 0.3), ("build", 0.0), ("verify", 0.1)])
