@@ -16,6 +16,7 @@ from pathlib import Path
 from etl.errors import EtlError
 from etl.move.config_split import plan_split
 from etl.move.liveness import look_at_lock, look_at_socket, look_for_process
+from etl.move.move_plan import LayerPlan
 from etl.move.relocation import folder_account
 from etl.move.situation import Situation
 from etl.move.source_copy import read_schema
@@ -88,20 +89,31 @@ def _folders(situation: Situation) -> list[Finding]:
     plan = situation.plan
     places = [situation.state.path / "journal.json"]
     accounts = [] if plan.service_user is None else [plan.service_user]
+    found: list[Finding] = []
     if plan.split is not None and situation.detected.path("config") is not None:
         layers = [plan.split.system, plan.split.secrets, *([plan.split.user] if plan.split.user else [])]
         places += [situation.layer_place(layer) for layer in layers]
         accounts += [layer.owner for layer in layers if layer.owner is not None]
+        found += _service_reads(plan.service_user, plan.split.secrets, places[2])
     if plan.documents is not None and situation.detected.path("documents") is not None:
         places.append(situation.place(plan.documents.to) / "document")
     folders = dict.fromkeys(path.parent for path in places)
-    found = [
+    found += [
         Finding(is_writable(folder / "file"), f"folder {folder}: writable")
         if is_writable(folder / "file")
         else Finding(False, f"folder {folder}: may not be written by {_own_name()}", "run the move as a user who may")
         for folder in folders
     ]
     return found + [_account(name) for name in dict.fromkeys(accounts)]
+
+
+def _service_reads(service_user: str | None, secrets: LayerPlan, path: Path) -> list[Finding]:
+    """A file that only its owner may read is of no use to a service that runs as somebody else."""
+    owner = secrets.owner or _own_name()
+    if service_user is None or service_user == owner:
+        return []
+    what = f"{path}: would belong to {owner} alone, and {service_user} could not read it"
+    return [Finding(False, what, f'add owner = "{service_user}" to [split_config] secrets')]
 
 
 def _config(situation: Situation) -> list[Finding]:

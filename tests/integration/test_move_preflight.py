@@ -223,3 +223,23 @@ def test_a_target_that_is_not_there_is_one_of_the_problems(etl: EtlCommand, old_
     assert "✓ source: its schema is at 001" in done.out
     everything = done.out + done.err + (tmp_path / "report.json").read_text() + (tmp_path / "report.html").read_text()
     assert "geheimnis" not in everything
+
+
+def test_secrets_that_the_service_could_not_read_are_told(
+    etl: EtlCommand, old_source: Path, tmp_path: Path, database_dsn: str
+) -> None:
+    """A service that runs as somebody else than who moves needs its own file; known before it fails to start."""
+    (tmp_path / "config.yml").write_text("a: 1\n")
+    plan = write_plan(
+        tmp_path,
+        database_dsn,
+        '[split_config]\nsystem = { path = "./system.yml" }\nsecrets = { path = "./secrets.yml" }\n',
+        VERSION,
+    )
+    text = plan.read_text().replace("[source]", '[source]\nconfig = "./config.yml"')
+    plan.write_text(text.replace("[target]", '[target]\nservice_user = "daemon"'))
+    done = etl("move", plan, "--dry-run")
+    assert done.status == 1
+    assert "alone, and daemon could not read it" in done.errors[0]
+    plan.write_text(plan.read_text().replace('"./secrets.yml"', '"./secrets.yml", owner = "daemon"'))
+    assert etl("move", plan, "--dry-run").status == 0
