@@ -104,7 +104,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     if run.options.verify != "none":
         for table in plan.created.tables:  # now, not after hours
             refuse_unknown_types(table)
-    await check_target(control, plan, run.replacing)
+    await check_target(control, plan, run.replacing, run.options.staging_schema)
     await claim_target(control, plan.schema)
     earlier, kept = await resumed_or_swept(run, plan.created)
     if run.options.per_table and plan.filled.tables:
@@ -117,7 +117,8 @@ async def create_and_fill(run: Run, report: Report) -> Report:
             str(run.options.source.resolve()),
             plan.schema,
             earlier,
-            None if run.options.no_keep else partial(tell_kept, run),
+            None if run.options.no_keep or run.options.staging_schema else partial(tell_kept, run),
+            run.options.staging_schema,
         ) as staging:
             report = await create(run, staging, report, kept)
             run.snapshot.ensure_held()

@@ -45,10 +45,11 @@ class Workplace(Protocol):
 
 
 class Staging:
-    """A schema of our own, in which everything is built and verified before it is published."""
+    """A schema in which everything is built and verified before it is published; our own, or ``lent`` by a DBA."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, *, lent: bool = False) -> None:
         self.schema = schema
+        self.lent = lent
 
     async def execute(self, connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
         """Run the statements and journal what they make, in one transaction."""
@@ -124,7 +125,14 @@ class Staging:
             )
 
     async def exists(self, connection: asyncpg.Connection) -> bool:
-        return bool(await connection.fetchval("select to_regnamespace($1) is not null", quote(self.schema)))
+        """Whether the journal is still there: it goes with the publish."""
+        return bool(await connection.fetchval("select to_regclass($1) is not null", self._journal))
+
+    async def dissolve(self, connection: asyncpg.Connection) -> None:
+        """Drop the journal and the schema, which is empty by then; a lent schema stays."""
+        await connection.execute(f"drop table {self._journal}")
+        if not self.lent:
+            await connection.execute(f"drop schema {quote(self.schema)}")
 
     @property
     def _journal(self) -> str:
@@ -145,29 +153,62 @@ async def claim_target(connection: asyncpg.Connection, target_schema: str) -> No
         )
 
 
-async def create_staging(connection: asyncpg.Connection, source: str, target_schema: str) -> Staging:
-    """Create the run's schema with marker and journal; a lock of the connection says that the run is alive."""
+async def create_staging(
+    connection: asyncpg.Connection, source: str, target_schema: str, lent: str | None = None
+) -> Staging:
+    """Create the run's schema with marker and journal; a lock of the connection says that the run is alive.
+
+    ``lent`` is a schema that a DBA has prepared, for roles that may not create one. Raises TargetOccupiedError when
+    another run uses it, or anybody else's objects are in it.
+    """
+    if lent is not None:
+        return await borrow_staging(connection, lent, source, target_schema)
     schema = f"{PREFIX}{secrets.token_hex(6)}"
     await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", schema)
     with named_errors(f"staging schema {schema}"):
         async with connection.transaction():
             await connection.execute(f"create schema {quote(schema)}")
             await connection.execute(f"comment on schema {quote(schema)} is {literal(MARKER)}")
-            await connection.execute(
-                f"create table {quote(schema)}.{JOURNAL} (number bigint generated always as identity primary key,"
-                " kind text not null, name text not null, table_name text not null, row_count bigint,"
-                " details text, at timestamptz not null default clock_timestamp())"
-            )
-            await connection.execute(
-                f"insert into {quote(schema)}.{JOURNAL} (kind, name, table_name) values ('run', $1, $2)",
-                target_schema,
-                source,
-            )
+            await create_journal(connection, schema, source, target_schema)
     return Staging(schema)
 
 
-async def drop_staging(connection: asyncpg.Connection, schema: str) -> None:
-    """Drop what the journal names, the journal, and the schema, which must be empty by then."""
+async def borrow_staging(connection: asyncpg.Connection, schema: str, source: str, target_schema: str) -> Staging:
+    """Begin in a prepared schema; what a run that was killed has left in it is dropped first."""
+    if not await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", schema):
+        raise TargetOccupiedError(
+            f"another etl run builds in the staging schema {schema}", "wait for it to end, or name another one"
+        )
+    staging = Staging(schema, lent=True)
+    if await staging.exists(connection):
+        await drop_staging(connection, staging)
+    found = await connection.fetchval(
+        "select relname from pg_catalog.pg_class where relnamespace = to_regnamespace($1) limit 1", quote(schema)
+    )
+    if found is not None:
+        raise TargetOccupiedError(
+            f"the staging schema {schema} is not empty: it holds {found}", "name an empty one with --staging-schema"
+        )
+    with named_errors(f"staging schema {schema}"):
+        await create_journal(connection, schema, source, target_schema)
+    return staging
+
+
+async def create_journal(connection: asyncpg.Connection, schema: str, source: str, target_schema: str) -> None:
+    """The journal, whose first entry says what is moved and where to."""
+    await connection.execute(
+        f"create table {quote(schema)}.{JOURNAL} (number bigint generated always as identity primary key,"
+        " kind text not null, name text not null, table_name text not null, row_count bigint,"
+        " details text, at timestamptz not null default clock_timestamp())"
+    )
+    await connection.execute(
+        f"insert into {quote(schema)}.{JOURNAL} (kind, name, table_name) values ('run', $1, $2)", target_schema, source
+    )
+
+
+async def drop_staging(connection: asyncpg.Connection, staging: Staging) -> None:
+    """Drop what the journal names, the journal, and a schema of our own, which must be empty by then."""
+    schema = staging.schema
     journal = f"{quote(schema)}.{JOURNAL}"
     rows = await connection.fetch(
         f"select kind, name, table_name from {journal} where kind in ('table', 'foreign key', 'view') order by number"
@@ -185,15 +226,14 @@ async def drop_staging(connection: asyncpg.Connection, schema: str) -> None:
         names = ", ".join(f"{quote(schema)}.{quote(name)}" for name in tables)
         await connection.execute(f"drop table if exists {names}")
     async with connection.transaction():
-        await connection.execute(f"drop table {journal}")
-        await connection.execute(f"drop schema {quote(schema)}")
+        await staging.dissolve(connection)
 
 
 async def discard(connections: Lender, staging: Staging) -> None:
     """Leave nothing behind after a failure; a new connection if need be."""
     async with connections.borrow() as connection:
         if await staging.exists(connection):
-            await drop_staging(connection, staging.schema)
+            await drop_staging(connection, staging)
 
 
 def batches(items: Sequence[T]) -> list[Sequence[T]]:

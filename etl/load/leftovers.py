@@ -74,7 +74,7 @@ async def describe_staging(connection: asyncpg.Connection, schema: str) -> Lefto
 async def drop_leftover(connection: asyncpg.Connection, leftover: Leftover) -> None:
     """Drop it and let go of its lock."""
     with named_errors(f"staging schema {leftover.schema}"):
-        await drop_staging(connection, leftover.schema)
+        await drop_staging(connection, Staging(leftover.schema))
     await let_go(connection, leftover)
 
 

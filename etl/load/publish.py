@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import asyncpg
 
-from etl.errors import TargetError, TargetOccupiedError
+from etl.errors import TargetError, TargetOccupiedError, UsageError
 from etl.load.circumstances import check_circumstances
 from etl.load.connect import Lender, named_errors, quote
-from etl.load.journal import JOURNAL, Staging
+from etl.load.journal import Staging
 from etl.load.privileges import check_roles, settle_privileges
 from etl.load.replacement import NOTHING, Replacing, check_replacement, read_replacement
 from etl.model import Plan
@@ -21,7 +21,9 @@ NAMED_AT_MOST = 10
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index", "S": "sequence", "f": "table"}
 
 
-async def check_target(connection: asyncpg.Connection, plan: Plan, replacing: Replacing) -> None:
+async def check_target(
+    connection: asyncpg.Connection, plan: Plan, replacing: Replacing, lent: str | None = None
+) -> None:
     """Raise before anything is built what the server, the role or the schema would refuse at the end."""
     if (encoding := await connection.fetchval("show server_encoding")) != "UTF8":
         raise TargetError(
@@ -29,7 +31,7 @@ async def check_target(connection: asyncpg.Connection, plan: Plan, replacing: Re
             "create the database with: createdb --encoding UTF8 --template template0 NAME",
         )
     if plan.created.tables or not plan.tables:
-        await check_privileges(connection, plan.schema)
+        await check_privileges(connection, plan.schema, lent)
         await check_roles(connection, plan)
         await check_circumstances(connection, plan.created)
         await check_room(connection, plan.created, replacing.tables)
@@ -37,7 +39,7 @@ async def check_target(connection: asyncpg.Connection, plan: Plan, replacing: Re
             await check_replacement(connection, plan.created, replacing.dependents)
 
 
-async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
+async def check_privileges(connection: asyncpg.Connection, schema: str, lent: str | None) -> None:
     (row,) = await connection.fetch(
         "select current_user as role, current_database() as database,"
         " has_database_privilege(current_database(), 'create') as may_stage,"
@@ -46,15 +48,39 @@ async def check_privileges(connection: asyncpg.Connection, schema: str) -> None:
         quote(schema),
         schema,
     )
-    if not row["may_stage"]:
+    if lent == schema:
+        raise UsageError(
+            f"--staging-schema: {schema} is where the tables are published", "name another schema, an empty one"
+        )
+    if lent is not None:
+        await check_lent(connection, lent, row["role"])
+    elif not row["may_stage"]:
         raise TargetError(
             f"the role {row['role']} may not create schemas in the database {row['database']}",
-            f"grant create on database {quote(row['database'])} to {quote(row['role'])};",
+            f"grant create on database {quote(row['database'])} to {quote(row['role'])};"
+            " or name an empty schema that it may create in: --staging-schema",
         )
+    if lent is not None and not row["is_there"]:
+        raise TargetError(f"there is no schema {schema} in the target", f"create schema {quote(schema)};")
     if not row["may_publish"]:
         raise TargetError(
             f"the role {row['role']} may not create tables in the schema {schema}",
             f"grant create on schema {quote(schema)} to {quote(row['role'])};",
+        )
+
+
+async def check_lent(connection: asyncpg.Connection, schema: str, role: str) -> None:
+    """Raise TargetError unless the role may build in the schema that was prepared for the run."""
+    may_build = await connection.fetchval(
+        "select has_schema_privilege(n, 'create') and has_schema_privilege(n, 'usage') from to_regnamespace($1) as n",
+        quote(schema),
+    )
+    if may_build is None:
+        raise TargetError(f"there is no staging schema {schema} in the target", f"create schema {quote(schema)};")
+    if not may_build:
+        raise TargetError(
+            f"the role {role} may not create tables in the staging schema {schema}",
+            f"grant usage, create on schema {quote(schema)} to {quote(role)};",
         )
 
 
@@ -139,8 +165,7 @@ async def move_tables(
     await settle_privileges(connection, plan, schema_is_new)
     if replacement is not None:
         await replacement.settle(connection)
-    await connection.execute(f"drop table {quote(staging.schema)}.{JOURNAL}")
-    await connection.execute(f"drop schema {quote(staging.schema)}")
+    await staging.dissolve(connection)
 
 
 def some(names: Sequence[str] | Iterable[str]) -> str:

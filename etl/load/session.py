@@ -60,12 +60,14 @@ async def staged(
     target_schema: str,
     earlier: Staging | None,
     tell_kept: Callable[[Leftover], None] | None,
+    lent: str | None = None,
 ) -> AsyncIterator[Staging]:
-    """The run's staging schema, a new one or that of an ``earlier`` run; what was not published is dropped at the end.
+    """The run's staging schema, a new one or that of an ``earlier`` run, or the one that is ``lent``;
+    what was not published is dropped at the end.
 
     After a failure it is kept where a finished table in it is worth it; ``tell_kept`` (None: never keep) is told so.
     """
-    staging = earlier or await create_staging(session.control, source, target_schema)
+    staging = earlier or await create_staging(session.control, source, target_schema, lent)
     try:
         yield staging
     except BaseException:

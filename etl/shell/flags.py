@@ -150,6 +150,7 @@ matching = together(
     ),
 )
 ownership = together(
+    option("--staging-schema", metavar="NAME", help="Build in this empty schema instead of a new one."),
     option("--owner", metavar="ROLE", help="Whose the created tables are.  [default: the role that connects]"),
     option("--grant", multiple=True, metavar="ROLE[=PRIVILEGES]", help="Privileges on the created tables; repeatable."),
 )

@@ -19,6 +19,9 @@ SOURCE = (
 )
 
 
+WORKSHOP = "select count(*) from pg_class where relnamespace = 'workshop'::regnamespace"
+
+
 @pytest.fixture
 def source(make_source: MakeSource) -> Path:
     return make_source(SOURCE)
@@ -167,3 +170,35 @@ def test_a_publication_of_all_tables_without_subscribers_stops_nothing(
     """A subscriber would stop at tables that it has not; without one nobody is hurt."""
     run_apart(execute(database_dsn, "create publication everything for all tables"))
     assert etl("migrate", source, database_dsn).status == 0
+
+
+async def test_a_prepared_staging_schema_needs_no_right_to_create_schemas(
+    etl: EtlCommand, database_dsn: str, source: Path, roles: dict[str, str]
+) -> None:
+    """It is empty before and after, whether the run succeeds or not; somebody else's objects in it stop the run."""
+    mover, database = roles["mover"], urlsplit(database_dsn).path.lstrip("/")
+    run_apart(
+        execute(
+            database_dsn,
+            f"revoke create on database {database} from {mover}",
+            "create schema workshop",
+            f"grant usage on schema workshop to {mover}",
+        )
+    )
+    dsn = with_role(database_dsn, mover, "secret")
+    refused = etl("migrate", source, dsn, "--target-schema", "app")
+    assert "--staging-schema" in refused.hints[0]
+    flags = ("--target-schema", "app", "--staging-schema", "workshop")
+    refused = etl("migrate", source, dsn, *flags)
+    assert f'grant usage, create on schema "workshop" to "{mover}"' in refused.hints[0]
+    assert "no staging schema" in etl("migrate", source, dsn, *flags[:3], "nowhere").errors[0]
+    run_apart(
+        execute(database_dsn, f"grant create on schema workshop to {mover}", "create table workshop.theirs (x int)")
+    )
+    assert "holds theirs" in etl("migrate", source, dsn, *flags).errors[0]
+    run_apart(execute(database_dsn, "drop table workshop.theirs"))
+    assert etl("migrate", source, dsn, *flags, "--cast", "t.name=bigint").status == 1
+    assert await ask(database_dsn, WORKSHOP) == [(0,)]
+    assert etl("migrate", source, dsn, *flags).status == 0
+    assert await ask(database_dsn, WORKSHOP) == [(0,)]
+    assert await ask(dsn, "select name from app.v") == [("a",), ("b",)]
