@@ -33,6 +33,7 @@ OF_A_RUN = frozenset(  # flags that say how a run goes, not what becomes of the 
         "no_keep",
     }
     | {"accept_untranslated", "on_error", "orphans", "rejects", "coercion_log", "backfills", "mode", "keep"}
+    | {"against", "differences"}
 )
 
 
@@ -48,7 +49,6 @@ def flags_of(options: Options) -> dict[str, Any]:
 
 def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The plan as plain values: names, types, readings, flags and zone, and a hash of them all."""
-    import orjson
 
     content = {
         "schema": plan.schema,
@@ -74,8 +74,15 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
             for name in sorted({skipped.table for skipped in plan.untranslated if skipped.table})
         },
     }
-    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return {**content, "hash": digest}
+    return {**content, "hash": hash_of(content)}
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """The hash of a plan as plain values, whatever hash it says it has."""
+    import orjson
+
+    hashed = {name: value for name, value in content.items() if name != "hash"}
+    return hashlib.sha256(orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _column_record(column: ColumnPlan) -> dict[str, Any]:

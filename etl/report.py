@@ -47,6 +47,7 @@ class Report:
     server_version: str = ""
     notes: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)  # those that shaped the plan
+    against: str = ""  # the report that stood for the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ def document(report: Report) -> dict[str, Any]:
         "status": int(report.status),
         "source": report.source,
         "target": mask_dsn(report.target),
+        "against": report.against or None,
         "server_version": report.server_version,
         "tables": [_table_document(outcome) for outcome in outcomes(report)],
         "schema": {

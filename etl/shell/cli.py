@@ -113,11 +113,15 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @leaving
 @verification
 @option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
+@option("--against", metavar="FILE.json", help="No SOURCE: is TARGET still what this report says?")
 @password
 @telling
 @click.pass_context
 def verify(ctx: click.Context, /, **flags: Any) -> None:
-    """Compare every value of SOURCE with TARGET; nothing is written anywhere."""
+    """Compare every value of SOURCE with TARGET; nothing is written anywhere.
+
+    With --against only TARGET is given, and compared with the checksums in the report of an earlier run.
+    """
     from etl.shell.commands import run_verify
 
     ctx.exit(run_verify(ctx, flags))

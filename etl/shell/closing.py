@@ -43,7 +43,9 @@ def verdict_line(report: Report) -> str:
     what = f"{_plural(len(told), 'table')}, {_plural(rows, 'row')}"
     found = verdict(report)
     if found is Verdict.DIFFERENT:
-        fate = "nothing was published" if report.command == "migrate" else "the target differs from the source"
+        fate = f"the target differs from {report.against or 'the source'}"
+        if report.command == "migrate":
+            fate = "nothing was published"
         return f"verdict: DIFFERENT: {what}; {fate}"
     if report.flags.get("schema_only"):
         return f"verdict: schema only: {_plural(len(told), 'table')} as planned, without rows"

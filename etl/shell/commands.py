@@ -95,6 +95,8 @@ def _run_migration(
 
 def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"])
+    if flags["against"] is not None:
+        return _verify_against(ctx, flags, reports)
     options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
     from etl.comparison import verify
 
@@ -114,6 +116,20 @@ def _clean(ctx: click.Context, flags: Flags) -> ExitStatus:
     lines = [f"dropped {left.schema} of {left.source or 'an unknown source'}: {size(left.bytes)}" for left in dropped]
     write_out("\n".join(lines) or "nothing to clean: no run has left anything there")
     return ExitStatus.DONE
+
+
+def _verify_against(ctx: click.Context, flags: Flags, reports: Sequence[Path]) -> ExitStatus:
+    """The one argument that there is, is the target."""
+    if flags["target"] is not None:
+        raise UsageError(
+            "--against: the source is not read, so only TARGET can be given",
+            "etl verify TARGET --against report.json",
+        )
+    shifted = {**flags, "target": flags["source"]}
+    options = make_options(Path(flags["against"]), _target(ctx, shifted).dsn, shifted)
+    from etl.attestation import verify_against
+
+    return deliver(run_job(verify_against, options, flags["progress"]), options, reports)
 
 
 def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:

@@ -52,7 +52,8 @@ def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStat
             say(f"warning: {error.message}")
     if report.status is ExitStatus.DIFFERENT:
         kept = "; nothing was published" if report.command == "migrate" else ""
-        say(f"error: {report.source}: the target does not hold what the source holds{kept}")
+        holder = f"{report.against} says" if report.against else "the source holds"
+        say(f"error: {report.source}: the target does not hold what {holder}{kept}")
         say("hint: the differences are in the report on stdout; --report FILE.json keeps it")
     elif report.status is ExitStatus.REJECTED:
         say(f"hint: the rejected rows are in {options.rejects}, each with its reason (status 3)")

@@ -1,0 +1,174 @@
+"""Years later, without the source: whether the target still is what the report of its migration says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fix_command import EtlCommand
+from tests.fix_server import execute
+from tests.fix_source import MakeSource
+
+SCRIPT = """
+create table "Order" (id integer primary key, at datetime, "total sum" decimal(10,2), doc json, data blob, note text);
+insert into "Order" values (1, '2024-01-01 10:00', 1.5, '{"b": 1.50, "a": [1e3]}', x'00ff', 'Zoë'),
+                           (2, null, 3, '[]', null, ''), (3, '2024-06-01 10:00:00.5', 0.1, null, x'', null);
+create table empty (a integer, b integer generated always as (a + 1));
+create table pair (a text, b text, primary key (a, b)) without rowid;
+insert into pair values ('x', 'y'), ('x', 'z');
+"""
+Moved = tuple[Path, str]
+
+
+@pytest.fixture
+def moved(make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path) -> Moved:
+    """The report of a migration and its target; the source is gone."""
+    source, report = make_source(SCRIPT), tmp_path / "report.json"
+    done = etl("migrate", source, database_dsn, "--report", report)
+    assert done.status == 0, done.err + done.out
+    source.unlink()
+    return report, database_dsn
+
+
+def test_an_untouched_target_is_still_what_was_loaded(moved: Moved, etl: EtlCommand, tmp_path: Path) -> None:
+    """The source may be gone: the report and the target suffice, and the verdict says what it rests on."""
+    report, dsn = moved
+    again = tmp_path / "again.json"
+    done = etl("verify", dsn, "--against", report, "--report", again)
+    assert done.status == 0, done.err + done.out
+    assert "the source was not read" in done.out
+    content = json.loads(again.read_text())
+    assert (content["verdict"], content["against"]) == ("equal", str(report))
+    assert {table["proof"] for table in content["tables"]} == {"checksum"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update \"Order\" set note = '' where id = 3",
+        "update \"Order\" set doc = jsonb_set(doc, '{b}', '1.51') where id = 1",
+        "update \"Order\" set at = at + interval '1 microsecond' where id = 1",
+        "delete from pair where b = 'z'",
+        "insert into empty (a) values (1)",
+    ],
+)
+def test_a_change_since_is_told_with_its_table(moved: Moved, etl: EtlCommand, statement: str) -> None:
+    """Which row it was needs the source; that it was one is told without."""
+    report, dsn = moved
+    asyncio.run(execute(dsn, statement))
+    done = etl("verify", dsn, "--against", report)
+    assert done.status == 4
+    assert done.errors[0].endswith(f"the target does not hold what {report} says")
+    name = statement.split('"')[1] if '"' in statement else statement.split()[2]
+    assert f"differences in {name}: 1" in done.out
+
+
+def test_rows_in_another_order_and_documents_spelled_anew_are_no_change(moved: Moved, etl: EtlCommand) -> None:
+    """A dump and a restore move rows about."""
+    report, dsn = moved
+    asyncio.run(
+        execute(
+            dsn,
+            'create table kept as select * from "Order" order by id desc; truncate "Order"',
+            'insert into "Order" select * from kept',
+            'update "Order" set doc = \'{"a": [1000], "b": 1.5}\' where id = 1',
+        )
+    )
+    assert etl("verify", dsn, "--against", report).status == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("drop table pair", "table pair expected a table, target nothing"),
+        ('alter table "Order" drop column note', "note  note: expected text, target nothing"),
+        ('alter table "Order" alter column note type varchar(9)', "expected text, target varchar(9)"),
+        ('alter table "Order" rename column note to remark', "expected text, target nothing"),
+    ],
+)
+def test_a_table_or_column_that_has_changed_is_named(moved: Moved, etl: EtlCommand, statement: str, said: str) -> None:
+    """The checksum belongs to columns of these types; another type is a difference by itself."""
+    report, dsn = moved
+    asyncio.run(execute(dsn, statement))
+    done = etl("verify", dsn, "--against", report)
+    assert done.status == 4
+    assert said in done.out
+
+
+def changed(change: Any) -> Any:
+    def apply(path: Path) -> None:
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.unlink(), "cannot be read: No such file"),
+        (lambda path: path.write_text("not json"), "is no JSON"),
+        (lambda path: path.write_text("[1]"), "is no report of etl"),
+        (changed(lambda content: content.update(format=2)), "of another format than 1"),
+        (changed(lambda content: content.update(verdict="different")), "proves nothing"),
+        (changed(lambda content: content["plan"]["columns"]["pair"].pop("b")), "not the one that was written"),
+        (changed(lambda content: content.pop("plan")), "older etl, or is not whole"),
+        (changed(lambda content: content["tables"][0].pop("target_checksum")), "older etl, or is not whole"),
+    ],
+)
+def test_what_is_no_proof_is_refused_in_one_line(moved: Moved, etl: EtlCommand, damage: Any, said: str) -> None:
+    """A report that was edited, cut short or is another program's must not come out as a proof."""
+    report, dsn = moved
+    damage(report)
+    done = etl("verify", dsn, "--against", report)
+    assert done.status == 2
+    assert [said in line for line in done.errors] == [True], done.err
+    assert len(done.hints) == 1
+
+
+def test_a_report_without_checksums_is_refused(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path
+) -> None:
+    """Digests are of both sides of that moment; they are not kept, and it is said how to get what is needed."""
+    report = tmp_path / "report.json"
+    assert etl("migrate", make_source(SCRIPT), database_dsn, "--verify", "digest", "--report", report).status == 0
+    done = etl("verify", database_dsn, "--against", report)
+    assert done.status == 2
+    assert "--verify digest computes none" in done.errors[0]
+
+
+def test_a_source_beside_the_report_is_refused(moved: Moved, etl: EtlCommand, sqlite_path: Path) -> None:
+    """It would not be read, and the user would believe that it was."""
+    report, dsn = moved
+    done = etl("verify", sqlite_path, dsn, "--against", report)
+    assert done.status == 2
+    assert "only TARGET" in done.errors[0]
+
+
+def test_the_report_of_a_filled_target_proves_it_too(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path
+) -> None:
+    """The types are the application's own: an enum, a domain, a varchar."""
+    report = tmp_path / "report.json"
+    asyncio.run(
+        execute(
+            database_dsn,
+            "create type mood as enum ('sad', 'glad'); create domain price as numeric(8,2);"
+            "create table m (id bigint primary key, mood mood, price price, name varchar(9))",
+        )
+    )
+    source = make_source(
+        "create table m (id integer primary key, mood text, price decimal(8,2), name text);"
+        "insert into m values (1, 'sad', 1.5, 'a'), (2, null, null, '');"
+    )
+    done = etl("migrate", source, database_dsn, "--report", report)
+    assert done.status == 0, done.err + done.out
+    done = etl("verify", database_dsn, "--against", report)
+    assert done.status == 0, done.err + done.out
+    asyncio.run(execute(database_dsn, "update m set mood = 'glad' where id = 1"))
+    assert etl("verify", database_dsn, "--against", report).status == 4
