@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from etl.clock import Clock
+from etl.difference_log import logged
 from etl.errors import ExitStatus
 from etl.extract.snapshot import open_snapshot
 from etl.inspection import make_plan, meet_target
@@ -51,7 +52,11 @@ async def verify(options: Options, progress: Progress) -> Report:
         plan, absent = fit_plan(plan, found)
         absent = absent if record is None else (*absent, *record.type_differences(plan))
         report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
-        report = await compare(Run(snapshot, session, options, clock), report, plan, plan.schema, absent)
+        with logged(options) as log:
+            run = Run(snapshot, session, options, clock, differences=log)
+            report = await compare(run, report, plan, plan.schema, absent)
+            if log is not None:
+                log.keep(report.differences)
         return replace(report, phases=clock.seconds, server_version=session.server_version)
 
 
@@ -93,8 +98,10 @@ async def compare_rows(run: Run, plan: Plan, schema: str, progress: TableProgres
             def on_rows(rows: int, source_bytes: int) -> None:
                 progress.advance(name, rows, source_bytes)
 
-            left_out: dict[str, Any] = {"rejected": rejected} if rejected else {}
-            work = WAYS[run.options.verify](reader.connection, connection, table, schema, on_rows, **left_out)
+            more: dict[str, Any] = {"rejected": rejected} if rejected else {}
+            if run.differences is not None:
+                more["on_differences"] = run.differences.write
+            work = WAYS[run.options.verify](reader.connection, connection, table, schema, on_rows, **more)
             result = await guarded(connection, work)
             progress.finish_table(name)
             return result

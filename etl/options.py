@@ -67,6 +67,7 @@ class Options:
     rejects: Path = Path("rejects")  # the folder of the reject files
     coercion_log: Path | None = None  # every coerced value, one JSON object a line
     plan: Path | None = None  # verify: the report whose plan is repeated
+    differences: Path | None = None  # every difference, one JSON object a line
     against: Path | None = None  # verify: the report that says what the target held
     backfills: tuple[Backfill, ...] = ()  # of `etl move`; no flag sets them
 

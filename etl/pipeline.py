@@ -25,6 +25,7 @@ from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.comparison import compare_rows, with_verdict
 from etl.constraints import Constraints
+from etl.difference_log import logged
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
 from etl.filling import fill, fill_table_by_table
@@ -82,11 +83,14 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 report = Report(
                     "migrate", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options)
                 )
-                run = Run(snapshot, session, options, clock, rejects, coercion_log)
-                try:
-                    report = await create_and_fill(run, report)
-                finally:
-                    run.discard_files()
+                with logged(options) as log:
+                    run = Run(snapshot, session, options, clock, rejects, coercion_log, log)
+                    try:
+                        report = await create_and_fill(run, report)
+                    finally:
+                        run.discard_files()
+                    if log is not None:
+                        log.keep(report.differences)
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
         except (RefusedValueError, OrphansError) as refused:
             await finish_survey(snapshot, plan, options, clock, refused)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from etl.difference_log import difference_document
 from etl.errors import EtlError, ExitStatus
 from etl.model import Coercion, Difference, LoadedTable, Plan, Span, TablePlan, Verdict, VerifiedTable
 from etl.plan_record import record_of
@@ -196,7 +197,7 @@ def document(report: Report) -> dict[str, Any]:
         },
         "sequences": [asdict(sequence) for sequence in report.sequences],
         "phases": {name: round(seconds, 6) for name, seconds in report.phases.items()},
-        "differences": [_difference_document(difference) for difference in _all_differences(report)],
+        "differences": [difference_document(difference) for difference in _all_differences(report)],
         "plan": record_of(report.plan, report.flags),
         "notes": list(report.notes),
         "warnings": [warning for table in report.loaded for warning in table.warnings],
@@ -272,7 +273,3 @@ def _loaded_rows(outcome: TableOutcome) -> int | None:
 def _all_differences(report: Report) -> tuple[Difference, ...]:
     rows = (difference for table in report.verified for difference in table.differences)
     return (*report.differences, *rows)
-
-
-def _difference_document(difference: Difference) -> dict[str, Any]:
-    return {**asdict(difference), "storage": str(difference.storage) if difference.storage is not None else None}

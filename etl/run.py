@@ -8,6 +8,7 @@ import asyncpg
 
 from etl.clock import Clock
 from etl.coercion_log import CoercionLog
+from etl.difference_log import DifferenceLog
 from etl.extract.snapshot import Snapshot
 from etl.load.connect import Lender, OneConnection
 from etl.load.rejects import RejectFolder
@@ -27,6 +28,7 @@ class Run:
     clock: Clock
     rejects: RejectFolder | None = None  # with --on-error reject
     coercion_log: CoercionLog | None = None  # with --coercion-log
+    differences: DifferenceLog | None = None  # with --differences
 
     @property
     def connections(self) -> Lender:

@@ -13,6 +13,7 @@ import click
 
 from etl.shell.flags import (
     Word,
+    differences,
     embedding,
     leaving,
     loading,
@@ -112,6 +113,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 )
 @leaving
 @verification
+@differences
 @option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
 @option("--against", metavar="FILE.json", help="No SOURCE: is TARGET still what this report says?")
 @password

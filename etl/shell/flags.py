@@ -161,6 +161,7 @@ verification = option(
     show_default=True,
     help="Compare every value, a digest of every row computed by the server, row counts, or nothing.",
 )
+differences = option("--differences", metavar="FILE", help="Write every difference here, one JSON object a line.")
 loading = together(
     matching,
     ownership,
@@ -169,6 +170,7 @@ loading = together(
     option("--schema-only", is_flag=True, help="Create everything but the rows."),
     option("--no-indexes", is_flag=True, help="Leave out the indexes that keep no values apart."),
     verification,
+    differences,
     option(
         "--accept-untranslated", is_flag=True, help="Exit 0 although views, triggers or checks were not translated."
     ),

@@ -80,7 +80,7 @@ def make_options(source: Path, target: str, flags: Mapping[str, Any]) -> Options
     renamed = {"casts": tuple(flags.get("cast") or ()), "grants": tuple(flags.get("grant") or ())}
     for name in ("tables", "exclude", "empty", "keep", "ignore_columns"):
         known[name] = tuple(known.get(name, ()))
-    for name in ("rejects", "coercion_log", "plan", "against"):
+    for name in ("rejects", "coercion_log", "differences", "plan", "against"):
         if name in known:
             known[name] = Path(known[name]).expanduser()
     known.setdefault("jobs", default_jobs())

@@ -22,6 +22,7 @@ from etl.verify.account import Digested, Tally, shift_at_end
 from etl.verify.batches import expected_batches, in_thread
 from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import has_rule
+from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings, describe_repeated_keys
 from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
@@ -51,12 +52,13 @@ async def verify_table(
     on_rows: Callable[[int, int], None],
     *,
     rejected: Sequence[int] = (),
+    on_differences: OnDifferences | None = None,
 ) -> VerifiedTable:
     """Compare a table of the pinned source with the one in ``schema``: rows, values, checksums.
 
     ``source`` stays in its transaction, ``target`` ends as it began (its reads are rolled back). ``on_rows`` gets
     the rows and source bytes of each batch. Row counts in ``difference_counts`` are exact for each kind (missing,
-    extra, different); ``differences`` has the first 20, one entry a differing column.
+    extra, different); ``differences`` has the first 20, one entry a differing column; ``on_differences`` gets all.
 
     ``rejected`` are the positions (from 0, in the order of a scan) of rows that were set aside: they must not be in
     the target, and neither ``source_rows`` nor the checksums count them.
@@ -67,8 +69,9 @@ async def verify_table(
     refuse_unknown_types(table)
     table = with_underlying_types(table)
     started = time.perf_counter()
-    reader = SourceTableReader(source, table, np.unique(np.array(rejected, np.int64)))
-    with Unmatched(keyed=bool(table.primary_key)) as unmatched:
+    left_out = np.unique(np.array(rejected, np.int64))
+    reader = SourceTableReader(source, table, left_out)
+    with Unmatched(keyed=bool(table.primary_key), keeps_all=on_differences is not None) as unmatched:
         async with reading_transaction(target):
             tally = Tally(table, unmatched)
             query = await select_rows(target, table, schema)
@@ -83,6 +86,9 @@ async def verify_table(
                 )
             settled = await in_thread(unmatched.settle)
             differences = await describe_findings(settled.findings, reader, target, query, table, in_thread)
+            if on_differences is not None:
+                async for some in every_difference(unmatched, source, left_out, target, query, table, in_thread):
+                    on_differences(some)
             coercions = await in_thread(describe_repeated_keys, tally.repeated_keys, reader, table)
     account = _account(table, tally, settled.counts, differences, time.perf_counter() - started)
     return replace(account, coercions=tuple(coercions))

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 import asyncpg
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from etl.errors import SourceError, TargetError
 from etl.model import Difference, Proof, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import key_digest, key_places
 from etl.verify.batches import in_thread
 from etl.verify.compare import REPORTED_DIFFERENCES, TAIL_BYTES, refuse_unknown_types, verify_table
+from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings
 from etl.verify.kinds import sent_as, with_underlying_types
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
@@ -62,6 +64,7 @@ async def digest_table(
     on_rows: OnRows,
     *,
     rejected: Sequence[int] = (),
+    on_differences: OnDifferences | None = None,
 ) -> VerifiedTable:
     """As `verify_table`, over the network only what differs; without checksums, for they want every row's bytes.
 
@@ -79,8 +82,7 @@ async def digest_table(
         ours, theirs = await _both_sums(reader, side, table, parts, on_rows)
         unequal = ours.unequal(theirs)
         if len(unequal) * READ_ALL <= parts or len(unequal) <= READ_ALL:
-            again = SourceTableReader(source, table, left_out)
-            account = await _compare_parts(again, side, table, unequal, parts)
+            account = await _compare_parts(source, left_out, side, table, unequal, parts, on_differences)
             return VerifiedTable(
                 name=table.source.name,
                 target_name=table.name,
@@ -94,7 +96,9 @@ async def digest_table(
                 differences=account[1],
                 proof=Proof.DIGEST,
             )
-    return await verify_table(source, target, table, schema, lambda rows, size: None, rejected=rejected)
+    return await verify_table(
+        source, target, table, schema, lambda rows, size: None, rejected=rejected, on_differences=on_differences
+    )
 
 
 def parts_for(rows: int) -> int:
@@ -148,13 +152,20 @@ async def _both_sums(
 
 
 async def _compare_parts(
-    reader: SourceTableReader, side: _Side, table: TablePlan, unequal: Sequence[int], parts: int
+    source: Connection,
+    left_out: NDArray[np.int64],
+    side: _Side,
+    table: TablePlan,
+    unequal: Sequence[int],
+    parts: int,
+    on_differences: OnDifferences | None,
 ) -> tuple[dict[str, int], tuple[Difference, ...]]:
     """The rows of some parts, read on both sides and compared as values: how many differ, and the first of them."""
     if not unequal:
         return {}, ()
     places = key_places(table)
-    with Unmatched(keyed=bool(table.primary_key)) as unmatched:
+    reader = SourceTableReader(source, table, left_out)
+    with Unmatched(keyed=bool(table.primary_key), keeps_all=on_differences is not None) as unmatched:
 
         def add_source() -> None:
             for position, row in _source_rows(reader, side, table, unequal, parts):
@@ -172,6 +183,10 @@ async def _compare_parts(
                 await in_thread(add_target, rows)
         settled = await in_thread(unmatched.settle)
         found = await describe_findings(settled.findings, reader, side.connection, side.query, table, in_thread)
+        if on_differences is not None:
+            every = every_difference(unmatched, source, left_out, side.connection, side.query, table, in_thread)
+            async for some in every:
+                on_differences(some)
         return settled.counts, tuple(found[:REPORTED_DIFFERENCES])
 
 

@@ -6,7 +6,8 @@ Invariant: what is reported was read again by position from the same snapshots; 
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -28,18 +29,27 @@ InThread = Callable[..., Awaitable[Any]]
 NOTHING = "no equivalent"
 
 
-class _SourceRow:
+@dataclass(slots=True)
+class StoredRow:
     """One row of the source with what the target must hold for it."""
 
-    def __init__(self, rows: SourceRows, rowid: int | None, table: TablePlan) -> None:
-        self.rowid = rowid
-        self.values = [cells.at(0) for cells in rows.columns]
-        self.nulls = [
-            reads_as_null(*stored, column.type, column.reading) and column.reading.null_as is None
-            for stored, column in zip(self.values, table.columns, strict=True)
+    values: list[tuple[StorageClass, int | float | bytes | None]]
+    nulls: list[bool]
+    payloads: Payloads
+    rowid: int | None = None
+
+
+def stored_rows(rows: SourceRows, table: TablePlan) -> list[StoredRow]:
+    """The rows of a batch, one by one."""
+    stored = []
+    for place, row in enumerate(row_list(expect_rows(rows, table).rows)):
+        values = [cells.at(place) for cells in rows.columns]
+        nulls = [
+            reads_as_null(*value, column.type, column.reading) and column.reading.null_as is None
+            for value, column in zip(values, table.columns, strict=True)
         ]
-        row = row_list(expect_rows(rows, table).rows)[0]
-        self.payloads = split_row(row)
+        stored.append(StoredRow(values, nulls, split_row(row)))
+    return stored
 
 
 async def describe_findings(
@@ -54,9 +64,15 @@ async def describe_findings(
     if not findings:
         return []
     positions = [finding.source for finding in findings if finding.source is not None]
-    ours: dict[int, _SourceRow] = await in_thread(_source_rows, reader, positions, table)
+    ours: dict[int, StoredRow] = await in_thread(_source_rows, reader, positions, table)
     wanted = [finding.target for finding in findings if finding.target is not None]
-    theirs = await _target_rows(target, query, wanted, table)
+    return describe_rows(findings, ours, await read_target_rows(target, query, wanted, table), table)
+
+
+def describe_rows(
+    findings: Sequence[Finding], ours: Mapping[int, StoredRow], theirs: Mapping[int, Payloads], table: TablePlan
+) -> list[Difference]:
+    """The differences of rows that were read, by their places."""
     differences: list[Difference] = []
     for finding in findings:
         left = None if finding.source is None else ours[finding.source]
@@ -79,23 +95,27 @@ def describe_repeated_keys(repeated: RepeatedKeys, reader: SourceTableReader, ta
     return coercions
 
 
-def _source_rows(reader: SourceTableReader, positions: Sequence[int], table: TablePlan) -> dict[int, _SourceRow]:
-    return {rows.first: _SourceRow(rows, key, table) for rows, key in reader.rows_at(positions)}
+def _source_rows(reader: SourceTableReader, positions: Sequence[int], table: TablePlan) -> dict[int, StoredRow]:
+    found = {}
+    for rows, rowid in reader.rows_at(positions):
+        found[rows.first] = replace(stored_rows(rows, table)[0], rowid=rowid)
+    return found
 
 
-async def _target_rows(
+async def read_target_rows(
     target: asyncpg.Connection, query: str, positions: Sequence[int], table: TablePlan
 ) -> dict[int, Payloads]:
     """The target's rows at these places of its scan, read in the same order once more."""
     if not positions:
         return {}
     places = sorted(set(positions))
-    listed = ", ".join(str(place + 1) for place in places)
+    listed = ",".join(str(place + 1) for place in places)
     names = ", ".join(quoted(column.name) for column in table.columns)
     numbered = query.replace("select ", 'select row_number() over () as "etl row number", ', 1)
     stream = io.BytesIO()
     await target.copy_from_query(
-        f'select {names} from ({numbered}) as numbered where "etl row number" in ({listed}) order by "etl row number"',
+        f"select {names} from ({numbered}) as numbered join unnest('{{{listed}}}'::bigint[]) as \"etl place\""
+        ' on "etl place" = "etl row number" order by "etl row number"',
         output=stream,
         format="binary",
     )
@@ -103,7 +123,7 @@ async def _target_rows(
     return dict(zip(places, map(split_row, rows), strict=True))
 
 
-def _describe(table: TablePlan, ours: _SourceRow | None, theirs: Payloads | None) -> list[Difference]:
+def _describe(table: TablePlan, ours: StoredRow | None, theirs: Payloads | None) -> list[Difference]:
     if ours is None:
         return [Difference(table.source.name, "extra", _key_of(table, theirs or [], None))]
     key = _key_of(table, ours.payloads, ours)
@@ -131,7 +151,7 @@ def _describe(table: TablePlan, ours: _SourceRow | None, theirs: Payloads | None
     return found
 
 
-def _key_of(table: TablePlan, payloads: Payloads, row: _SourceRow | None) -> str:
+def _key_of(table: TablePlan, payloads: Payloads, row: StoredRow | None) -> str:
     """The row's primary key, else its rowid, else all of its values."""
     if table.primary_key:
         return _show_columns(table, payloads, table.primary_key, row)
@@ -140,7 +160,7 @@ def _key_of(table: TablePlan, payloads: Payloads, row: _SourceRow | None) -> str
     return _show_columns(table, payloads, tuple(column.name for column in table.columns), row)
 
 
-def _show_columns(table: TablePlan, payloads: Payloads, names: Sequence[str], row: _SourceRow | None) -> str:
+def _show_columns(table: TablePlan, payloads: Payloads, names: Sequence[str], row: StoredRow | None) -> str:
     shown = []
     for place, column in enumerate(table.columns):
         if column.name not in names:

@@ -7,10 +7,11 @@ Invariant: order does not matter and no key is needed. What is left at the end i
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ SAMPLE_ROWS = 20
 
 RECORD = np.dtype([("key", "V16"), ("row", "V16"), ("position", "<i8")])
 Records = NDArray[Any]  # of RECORD
+
+PAIR = np.dtype([("source", "<i8"), ("target", "<i8")])  # positions of a finding on both sides
+ABSENT = -1
+NO_POSITIONS = np.zeros(0, np.int64)
 
 SOURCE, TARGET = 0, 1
 
@@ -45,11 +50,21 @@ class Settled:
 
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    every: BinaryIO | None = None  # where all of them go, as `PAIR`
 
-    def add(self, kind: str, count: int, findings: list[Finding]) -> None:
-        if count:
-            self.counts[kind] = self.counts.get(kind, 0) + count
-        self.findings += findings
+    def add(self, kind: str, source: Records | None, target: Records | None) -> None:
+        """Rows of one kind: their positions on the source, on the target, or (paired) on both."""
+        sides = [NO_POSITIONS if side is None else side for side in (source, target)]
+        count = max(map(len, sides))
+        if not count:
+            return
+        pairs = np.empty(count, PAIR)
+        for name, side in zip(("source", "target"), sides, strict=True):
+            pairs[name] = side if len(side) else ABSENT
+        self.counts[kind] = self.counts.get(kind, 0) + count
+        self.findings += _findings(pairs[:SAMPLE_ROWS])
+        if self.every is not None:
+            self.every.write(pairs.tobytes())
         if len(self.findings) > 30 * SAMPLE_ROWS:
             self.findings = first_of_each(self.findings)
 
@@ -57,8 +72,10 @@ class Settled:
 class Unmatched:
     """Records (row digest, key digest, position) of both sides; equal rows of the two sides cancel each other."""
 
-    def __init__(self, *, keyed: bool) -> None:
+    def __init__(self, *, keyed: bool, keeps_all: bool = False) -> None:
+        """With ``keeps_all`` every finding is written to a file, for `every_finding`."""
         self._keyed = keyed
+        self._every = tempfile.TemporaryFile(prefix="etl-verify-") if keeps_all else None  # noqa: SIM115 - __exit__
         self._held: tuple[dict[int, list[tuple[int, int]]], ...] = ({}, {})
         self._held_count = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -71,6 +88,8 @@ class Unmatched:
     ) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+        if self._every is not None:
+            self._every.close()
 
     def add(self, side: int, row: int, key: int, position: int) -> None:
         """A row of one side; gone at once when its equal of the other side waits here."""
@@ -88,7 +107,7 @@ class Unmatched:
 
     def settle(self) -> Settled:
         """What is left when every row of both sides has been added."""
-        settled = Settled()
+        settled = Settled(every=self._every)
         if self._folder is None:
             self._settle_pair(self._take(SOURCE), self._take(TARGET), settled)
         else:
@@ -97,6 +116,15 @@ class Unmatched:
                 self._settle_pair(self._load(SOURCE, bucket), self._load(TARGET, bucket), settled)
         settled.findings = first_of_each(settled.findings)
         return settled
+
+    def every_finding(self, at_once: int) -> Iterator[list[Finding]]:
+        """All findings, when they are settled and were to be kept; ``at_once`` a list."""
+        if self._every is None:
+            return
+        self._every.seek(0)
+        while data := self._every.read(at_once * PAIR.itemsize):
+            pairs = np.frombuffer(data, PAIR)
+            yield _findings(pairs[np.argsort(pairs["source"], kind="stable")])
 
     def _settle_pair(self, source: Records, target: Records, settled: Settled) -> None:
         source, target = _cancel(source, target, ["key", "row"])
@@ -141,6 +169,13 @@ class Unmatched:
         return Path(self._folder.name) / f"{side}-{bucket}"
 
 
+def _findings(pairs: NDArray[Any]) -> list[Finding]:
+    return [
+        Finding(None if source == ABSENT else source, None if target == ABSENT else target)
+        for source, target in pairs.tolist()
+    ]
+
+
 def first_of_each(findings: list[Finding]) -> list[Finding]:
     """The first rows of each kind, in the order of the table."""
     kept: list[Finding] = []
@@ -172,11 +207,10 @@ def _classify(source: Records, target: Records, name: str, settled: Settled) -> 
     paired_target = _rank(in_target) < both[in_target]
     left = source[paired_source]["position"][np.argsort(in_source[paired_source], kind="stable")]
     right = target[paired_target]["position"][np.argsort(in_target[paired_target], kind="stable")]
-    order = np.argsort(left, kind="stable")[:SAMPLE_ROWS]
-    settled.add("different", len(left), [Finding(int(left[k]), int(right[k])) for k in order])
-    missing, extra = source[~paired_source]["position"], target[~paired_target]["position"]
-    settled.add("missing", len(missing), [Finding(int(position), None) for position in missing[:SAMPLE_ROWS]])
-    settled.add("extra", len(extra), [Finding(None, int(position)) for position in extra[:SAMPLE_ROWS]])
+    order = np.argsort(left, kind="stable")
+    settled.add("different", left[order], right[order])
+    settled.add("missing", source[~paired_source]["position"], None)
+    settled.add("extra", None, target[~paired_target]["position"])
 
 
 def _numbered(source: Records, target: Records, names: list[str]) -> tuple[int, NDArray[Any], NDArray[Any]]:

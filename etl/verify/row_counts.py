@@ -9,6 +9,7 @@ import asyncpg
 
 from etl.model import Proof, TablePlan, Verdict, VerifiedTable
 from etl.verify.batches import in_thread
+from etl.verify.every_difference import OnDifferences
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import reading_transaction, select_rows
 
@@ -21,8 +22,12 @@ async def count_table(
     on_rows: Callable[[int, int], None],
     *,
     rejected: Sequence[int] = (),
+    on_differences: OnDifferences | None = None,
 ) -> VerifiedTable:
-    """As `verify_table`, with COUNTED for its verdict where the counts agree: it says nothing about values."""
+    """As `verify_table`, with COUNTED for its verdict where the counts agree: it says nothing about values.
+
+    ``on_differences`` is never called: which rows are missing, no count tells.
+    """
     started = time.perf_counter()
     async with reading_transaction(target):
         query = await select_rows(target, table, schema)

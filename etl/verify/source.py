@@ -78,16 +78,20 @@ class SourceTableReader:
         self.rows_read += rows.row_count
         return rows.without(self._rejected)
 
+    def positions_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in the table the rows stand that are at these places among those handed out."""
+        skipped = self._rejected - np.arange(len(self._rejected))  # rows handed out before each rejected one
+        return places + np.searchsorted(skipped, places, side="right")
+
     def rows_at(self, positions: Sequence[int]) -> Iterator[tuple[SourceRows, int | None]]:
         """Single rows by their places among those handed out, every column split, with rowids where there are any.
 
         ``first`` of what is yielded is the place that was asked for.
         """
-        skipped = self._rejected - np.arange(len(self._rejected))  # rows handed out before each rejected one
         rowid = None if self._table.source.without_rowid else self._table.source.rowid_name
         readings = [Reading.SPLIT] * len(self._table.columns)
-        for place in positions:
-            position = place + int(np.searchsorted(skipped, place, side="right"))
+        pairs = zip(positions, self.positions_of(np.array(positions, np.int64)).tolist(), strict=True)
+        for place, position in pairs:
             inner = f"select {self._names()} from {self._from()} not indexed limit 1 offset {position}"
             key = None
             if rowid:

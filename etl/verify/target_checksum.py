@@ -8,7 +8,8 @@ import asyncpg
 
 from etl.errors import TargetError
 from etl.model import TablePlan
-from etl.verify.compare import TAIL_BYTES, in_thread, refuse_unknown_types
+from etl.verify.batches import in_thread
+from etl.verify.compare import TAIL_BYTES, refuse_unknown_types
 from etl.verify.kinds import with_underlying_types
 from etl.verify.rows import CHECKSUM_MODULUS, sum_digests, walk_rows
 from etl.verify.target import CopyStream, reading_transaction, select_rows

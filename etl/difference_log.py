@@ -1,0 +1,68 @@
+"""Every difference of a run in one file: ``--differences FILE.jsonl``.
+
+Invariant: the file appears when the verification is over, complete (empty when nothing differs); one JSON object a
+line, with the keys of ``differences`` in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from etl.errors import EtlError
+from etl.model import Difference
+from etl.options import Options
+
+
+class DifferenceLog:
+    """The log of a run; while it lasts, it is a file beside the one that it becomes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._partial = path.with_name(f"{path.name}.partial")
+        try:
+            self._file = self._partial.open("wb")
+        except OSError as error:
+            raise EtlError(
+                f"--differences {path}: cannot be written: {error.strerror}",
+                "give it a path in an existing, writable folder",
+            ) from error
+
+    def write(self, differences: Iterable[Difference]) -> None:
+        """Append these."""
+        lines = (orjson.dumps(difference_document(one), option=orjson.OPT_APPEND_NEWLINE) for one in differences)
+        self._file.writelines(lines)
+
+    def keep(self, differences: Iterable[Difference]) -> None:
+        """All rows that differ have been written; these, of schema objects, are the last."""
+        self.write(differences)
+        self._file.close()
+        self._partial.replace(self.path)
+
+    def discard(self) -> None:
+        """Take away what is not complete; nothing, where it was kept."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def logged(options: Options) -> Iterator[DifferenceLog | None]:
+    """The log that ``--differences`` asks for; what was not kept when the block is left is gone."""
+    if options.differences is None:
+        yield None
+        return
+    log = DifferenceLog(options.differences)
+    try:
+        yield log
+    finally:
+        log.discard()
+
+
+def difference_document(difference: Difference) -> dict[str, Any]:
+    """A difference as plain values."""
+    return {**asdict(difference), "storage": str(difference.storage) if difference.storage is not None else None}

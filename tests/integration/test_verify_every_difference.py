@@ -1,0 +1,117 @@
+"""Every difference in a file: complete, exact, and in flat memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.verify import every_difference, multiset
+from etl.verify.compare import verify_table
+from etl.verify.digest import digest_table
+from tests.fix_command import EtlCommand
+from tests.fix_server import execute
+from tests.verifying import Specimen, connected, verify
+
+ROWS = 3_000
+KEYED = Specimen("t", (("id", "integer primary key", "bigint"), ("name", "text", "text")), ("id",))
+KEYLESS = Specimen("t", (("n", "integer", "bigint"), ("name", "text", "text")))
+DAMAGE = (
+    "delete from t where {key} in (1, 1500, 3000)",
+    "insert into t values (5000, 'extra')",
+    "update t set name = name || '!' where {key} % 100 = 7",
+    "update t set name = case {key} when 20 then 'name 21' else 'name 20' end where {key} in (20, 21)",
+)
+DIFFERENT = {*range(7, ROWS, 100), 20, 21}
+
+
+@pytest.mark.parametrize("held", [multiset.HELD_ROWS, 20], ids=["in memory", "spilled"])
+@pytest.mark.parametrize("way", [verify_table, digest_table])
+async def test_every_row_that_differs_is_told(
+    way: Any, held: int, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First and last row, rows in the middle, swapped values: none is left out behind the twentieth."""
+    monkeypatch.setattr(multiset, "HELD_ROWS", held)
+    monkeypatch.setattr(every_difference, "ROWS_AT_ONCE", 7)
+    path = KEYED.create_source(tmp_path / "t.db", ((n, f"name {n}") for n in range(1, ROWS + 1)))
+    told: list[Any] = []
+    async with connected(database_dsn) as target:
+        await target.execute(
+            f"create table t as select n::bigint as id, 'name ' || n as name from generate_series(1, {ROWS}) n"
+        )
+        for statement in DAMAGE:
+            await target.execute(statement.format(key="id"))
+        verified = await verify(path, target, KEYED.plan, way=lambda *a, **k: way(*a, **k, on_differences=told.extend))
+    assert {(one.kind, one.key) for one in told} == (
+        {("missing", f"id={key}") for key in (1, 1500, 3000)}
+        | {("extra", "id=5000")}
+        | {("different", f"id={key}") for key in DIFFERENT}
+    )
+    assert len(told) == sum(verified.difference_counts.values())
+    (swapped,) = (one for one in told if one.key == "id=20")
+    assert (swapped.column, swapped.source_value, swapped.expected, swapped.actual) == (
+        "name",
+        "'name 20'",
+        "'name 20'",
+        "'name 21'",
+    )
+    assert len(verified.differences) == 20
+
+
+async def test_rows_without_a_key_are_told_by_their_rowid(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rejected rows in between move the places, and must not move the names."""
+    monkeypatch.setattr(every_difference, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(every_difference, "ROWIDS_AT_ONCE", 10)
+    path = KEYLESS.create_source(tmp_path / "t.db", ((n, f"name {n}") for n in range(1, 101)))
+    told: list[Any] = []
+    async with connected(database_dsn) as target:
+        await target.execute(
+            "create table t as select n::bigint as n, 'name ' || n as name from generate_series(1, 100) n"
+            " where n not in (5, 50)"
+        )
+        await target.execute("update t set name = 'x' where false; delete from t where n % 10 = 3")
+        await verify(
+            path,
+            target,
+            KEYLESS.plan,
+            rejected=(4, 49),
+            way=lambda *a, **k: verify_table(*a, **k, on_differences=told.extend),
+        )
+    assert [(one.kind, one.key) for one in told] == [("missing", f"rowid={n}") for n in range(3, 100, 10)]
+
+
+def test_the_file_has_all_of_them_and_the_report_twenty(
+    etl: EtlCommand, make_source: Any, database_dsn: str, tmp_path: Path
+) -> None:
+    """Rows and schema objects; with nothing to tell the file is empty."""
+    log, report = tmp_path / "all.jsonl", tmp_path / "report.json"
+    source = make_source(
+        "create table t (id integer primary key, name text);", {"t": [(n, f"name {n}") for n in range(50)]}
+    )
+    assert etl("migrate", source, database_dsn, "--differences", log).status == 0
+    assert log.read_bytes() == b""
+    asyncio.run(execute(database_dsn, "update t set name = 'x' where id < 40; alter table t drop constraint t_pkey"))
+    done = etl("verify", source, database_dsn, "--differences", log, "--report", report)
+    assert done.status == 4, done.err
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sum(line["kind"] == "different" for line in lines) == 40
+    assert sum(line["kind"] == "object" for line in lines) >= 1
+    content = json.loads(report.read_text())
+    assert content["differences"][-1] in lines
+    assert sum(line["kind"] == "different" for line in content["differences"]) == 20
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_file_that_cannot_be_written_is_told_in_one_line(
+    etl: EtlCommand, sqlite_path: Path, database_dsn: str, tmp_path: Path
+) -> None:
+    """Before a row is moved."""
+    done = etl("migrate", sqlite_path, database_dsn, "--differences", tmp_path / "none" / "all.jsonl")
+    assert done.status == 1
+    assert "--differences" in done.errors[0]
+    assert len(done.errors) == len(done.hints) == 1
