@@ -56,14 +56,15 @@ async def _count_orphans(
     # the list of foreign keys numbers the last declared one 0
     columns = {len(table.foreign_keys) - 1 - place: key.columns for place, key in enumerate(table.foreign_keys)}
     return tuple(
-        Orphans(table.name, columns[number], parent, count, _row(first)) for number, parent, count, first in found
+        Orphans(table.name, columns[number], parent, count, _row(table, first))
+        for number, parent, count, first in found
     )
 
 
 async def _anti_join(connection: aiosqlite.Connection, table: SourceTable, key: SourceForeignKey) -> Orphans:
     first = "null" if table.rowid_name is None else f"min(c.{quote(table.rowid_name)})"
     ((count, row),) = await connection.execute_fetchall(f"select count(*), {first} {_lonely(table, key)}")
-    return Orphans(table.name, key.columns, key.parent, count, _row(row))
+    return Orphans(table.name, key.columns, key.parent, count, _row(table, row))
 
 
 async def _samples(
@@ -92,5 +93,5 @@ def _lonely(table: SourceTable, key: SourceForeignKey) -> str:
     return f"from {quote(table.name)} as c where {there} and not exists ({parents})"
 
 
-def _row(rowid: int | None) -> str:
-    return "" if rowid is None else f"rowid={rowid}"
+def _row(table: SourceTable, rowid: int | None) -> str:
+    return "" if rowid is None else f"{table.rowid_alias or 'rowid'}={rowid}"

@@ -13,11 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.fix_command import Done, EtlCommand
-from tests.fix_server import execute, run_apart
+from tests.fix_server import execute, rows_of
 from tests.fix_source import build_source
 
 ROWS = 60_000
@@ -38,14 +37,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fetch(dsn: str, sql: str) -> list[Any]:
-    async def rows() -> list[Any]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return [row[0] for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
-
-    return list(run_apart(rows()))
+    return [row[0] for row in rows_of(dsn, sql)]
 
 
 def failed(etl: EtlCommand, source: Path, dsn: str, *more: str) -> Done:

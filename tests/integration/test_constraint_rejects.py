@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.fix_command import Done, EtlCommand
+from tests.fix_server import rows_of
 from tests.fix_source import MakeSource
 
 SAME_UUID = """
@@ -29,17 +28,6 @@ insert into parent values (1, 'a'), (2, 'b');
 insert into child values (10, 1), (11, 7), (12, 2), (13, null);
 insert into grandchild values (100, 10, null), (101, 11, null), (102, 12, 101), (103, 12, 100), (104, 13, 102);
 """
-
-
-def rows_of(dsn: str, sql: str) -> list[tuple[Any, ...]]:
-    async def fetch() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
 
 
 class Rejecting:

@@ -100,7 +100,7 @@ async def test_a_refused_run_lists_every_problem(etl: EtlCommand, make_source: M
     assert len(done.errors) == 1
     assert "account.born: 2 times, first (id=2): '10.12.1815' is not date" in done.err
     assert "entry.doc: 2 times, first (id=2): '{' is not valid JSON" in done.err
-    assert "entry.account: 1 time, first (rowid=2): has no parent in account" in done.err
+    assert "entry.account: 1 time, first (id=2): has no parent in account" in done.err
     assert done.err.index("note: refused:") < done.err.index("survey: ")
     assert "Ctrl-C is safe" in done.err
     assert await names_in(database_dsn) == []

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from tests.fix_command import EtlCommand
+from tests.fix_server import rows_of
 from tests.fix_source import MakeSource
 
 SCRIPT = """
@@ -21,17 +18,6 @@ create view names as select name from child;
 insert into parent values (7, 'abc', '2024-01-01T10:00:00Z');
 insert into child values (1, 7, 'x');
 """
-
-
-def rows_of(dsn: str, sql: str) -> list[tuple[Any, ...]]:
-    async def fetch() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
 
 
 def indexes(dsn: str) -> list[str]:

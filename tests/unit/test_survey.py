@@ -230,7 +230,7 @@ def test_everything_that_stops_the_run_is_listed(make_source: MakeSource) -> Non
     found = survey(make_source(MESS))
     assert [(problem.column, problem.count, problem.key) for problem in found.problems] == [
         ("d", 2, "id=2"),
-        ("parent", 2, "rowid=2"),
+        ("parent", 2, "id=2"),
     ]
     assert "--cast child.d=text" in found.problems[0].hint
     assert found.status is ExitStatus.FAILED
