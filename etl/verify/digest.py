@@ -149,6 +149,8 @@ async def _both_sums(
     finally:
         asked.cancel()
         await asyncio.wait({asked})
+        if not asked.cancelled():
+            asked.exception()  # retrieved: the first error is the one to show
 
 
 async def _compare_parts(

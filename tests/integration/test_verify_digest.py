@@ -223,3 +223,15 @@ def test_the_verdict_says_which_proof_it_rests_on(
         told = {(content["verdict"], table["proof"]) for table in content["tables"]}
         assert told == {proven}
         assert said in done.out
+
+
+async def test_a_cancelled_digest_leaves_the_connection_usable(source: Path, target: asyncpg.Connection) -> None:
+    """The server's query is cancelled too, and the transaction ended."""
+    await target.execute("insert into specimen select s.* from specimen s, generate_series(1, 2000)")
+    work = asyncio.ensure_future(verify(source, target, SPECIMEN.plan, way=digest_table))
+    await asyncio.sleep(0.05)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert not target.is_in_transaction()
+    assert await target.fetchval("select count(*) from specimen") == 50 * 2001
