@@ -19,7 +19,7 @@ from etl.model import Coercion, Plan
 from etl.options import Options
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
-from etl.report import Report
+from etl.report import Report, outcomes
 from tests.fix_source import build_source
 
 USUAL: dict[str, list[Any]] = {
@@ -111,12 +111,12 @@ async def compare(dsn: str, database: Database) -> None:
     assert inspection.status == report.status, inspection.problems
     assert types_of(inspection.plan) == types_of(report.plan)
     surveyed = {(survey.name, *counts(column.coercions)) for survey in inspection.surveys for column in survey.columns}
-    loaded = {
-        (table.name, *counts(tuple(c for c in table.coercions if c.column == column.source.name)))
-        for table, plan in zip(report.loaded, report.plan.largest_first, strict=True)
-        for column in plan.columns
+    counted = {
+        (outcome.name, *counts(tuple(c for c in outcome.coercions if c.column == column.source.name)))
+        for outcome in outcomes(report)
+        for column in outcome.plan.columns
     }
-    assert surveyed == loaded
+    assert surveyed == counted
 
 
 async def outcome_of(options: Options) -> tuple[Report | None, EtlError | None]:
