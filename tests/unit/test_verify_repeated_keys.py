@@ -88,3 +88,9 @@ def test_random_documents_are_told_right(drawn: list[tuple[Any, bool]]) -> None:
     """The generator knows which keys it wrote twice."""
     documents = [spelled(value, escape).encode() for value, escape in drawn]
     assert found(documents) == [place for place, (value, _) in enumerate(drawn) if repeats(value)]
+
+
+def test_what_is_no_text_repeats_nothing() -> None:
+    """Numbers and SQLite's binary JSON have a canonical form, and no text whose colons could be counted."""
+    canonical = pa.array([b'{"a":1}', b"5", b'{"a":1}'], pa.binary())
+    assert repeated_keys(pa.array([None, None, b'{"a": 1, "a": 1}'], pa.binary()), canonical) == [2]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import TargetError
-from etl.model import ColumnPlan, TablePlan
+from etl.model import BINARY_JSON, ColumnPlan, TablePlan
 
 DOCUMENT_TYPES = frozenset({"json", "jsonb"})
 REFUSAL_CLASSES = ("22", "54")  # SQLSTATE: data exception; program limit exceeded (too deep, too long)
@@ -26,8 +26,8 @@ def left_to_server(table: TablePlan) -> TablePlan:
 
 
 def _unread(column: ColumnPlan) -> ColumnPlan:
-    if column.type.name not in DOCUMENT_TYPES:
-        return column
+    if column.type.name not in DOCUMENT_TYPES or column.reading.how == BINARY_JSON:
+        return column  # what SQLite decoded was never seen by the server
     return replace(column, reading=replace(column.reading, left_to_server=True))
 
 
