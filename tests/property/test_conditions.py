@@ -213,7 +213,7 @@ def test_translated_values_are_those_of_sqlite(server_dsn: str) -> None:
     operands = {sql: translate_value(sql, SCOPE) for sql in VALUES}
     found = asyncio.run(target_verdicts(server_dsn, [operand.sql for operand in operands.values()]))
     for (sql, operand), ours in zip(operands.items(), found, strict=True):
-        kinds = {"integer": int, "real": float, "number": float, "text": str}
+        kinds = {"boolean": int, "integer": int, "real": float, "number": float, "text": str}
         for row, wanted, value in zip(rows(), expected[sql], ours, strict=True):
             if wanted is None or value is None:
                 assert (wanted, value) == (None, None), (sql, operand.sql, row)
