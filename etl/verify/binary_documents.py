@@ -11,11 +11,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from etl.model import BINARY_JSON, Reading, StorageClass
-from etl.verify.cells import Cells
 
 
 class Kind(IntEnum):
@@ -53,17 +48,6 @@ class _Open:
     end: int
     is_object: bool
     count: int = 0
-
-
-def spelled_documents(cells: Cells, reading: Reading) -> pa.Array | None:
-    """The documents of a column as the source spells them, binary: its TEXT cells, and the text of binary JSON."""
-    texts = cells.texts()
-    blobs = [array for storage, array in cells.arrays if storage is StorageClass.BLOB]
-    if reading.how != BINARY_JSON or not blobs or blobs[0].null_count == len(blobs[0]):
-        return texts
-    decoded = [None if blob is None else document_text(blob) for blob in blobs[0].to_pylist()]
-    documents = pa.array(decoded, pa.binary())
-    return documents if texts is None else pc.coalesce(texts, documents)
 
 
 def document_text(blob: bytes) -> bytes | None:

@@ -21,7 +21,6 @@ import xxhash
 from numpy.typing import NDArray
 
 from etl.model import TablePlan
-from etl.verify.binary_documents import spelled_documents
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
 from etl.verify.expected import DocumentField, Field, FixedField, expected_field, is_document
@@ -77,9 +76,7 @@ def expect_rows(source: SourceRows, table: TablePlan) -> ExpectedRows:
     if all(field.sent is not None for field in documents):
         sent = _join([field.sent if isinstance(field, DocumentField) else field for field in fields], source.row_count)
     texts = [
-        spelled_documents(cells, column.reading)
-        for cells, column in zip(source.columns, table.columns, strict=True)
-        if is_document(column.type)
+        cells.texts() for cells, column in zip(source.columns, table.columns, strict=True) if is_document(column.type)
     ]
     pairs = zip(texts, documents, strict=True)
     spelled = tuple(Documents(text, field.payloads, field.lengths) for text, field in pairs)
