@@ -89,8 +89,8 @@ def _totals(runs: list[StageRun]) -> list[float]:
 
 async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
     from etl.extract.snapshot import open_snapshot
-    from etl.inspection import make_plan, read, survey_and_decide
     from etl.options import Options
+    from etl.phases.inspection import make_plan, read, survey_and_decide
     from etl.progress import SilentProgress
     from etl.transform.rows.tally import Tally
 
@@ -111,7 +111,7 @@ async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
 
 
 async def _drain(stage: str, pages: AsyncGenerator[SourcePage], table: TablePlan, tally: Any) -> int:
-    from etl.loading import coerce, slices_of
+    from etl.phases.loading import coerce, slices_of
 
     flow: AsyncGenerator[Any] = pages
     if stage == "coerce":

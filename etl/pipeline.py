@@ -5,8 +5,8 @@
     pages ─────┴──►  coerce ┴──► encode ─► COPY … FREEZE ─┴─ keys ──► compare ──► publish
 
 One table is one expression over async generators, ``copy(ahead(encode(ahead(coerce(ahead(read))))))``: it stands in
-``loading.py``. ``inspection.py`` is what goes before (plan, survey, decisions), ``comparison.py`` the verification of
-both sides. These four alone know the stages.
+``phases/loading.py``. ``phases/inspection.py`` is what goes before (plan, survey, decisions), ``phases/comparison.py``
+the verification of both sides. This page and the phases alone know the stages.
 
 Tables that the target has already are filled instead, in one transaction on one connection; what is created beside
 them is published by the same COMMIT.
@@ -21,15 +21,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
-from etl.clock import Clock
 from etl.coercion_log import CoercionLog
-from etl.comparison import compare_rows, with_verdict
-from etl.constraints import Constraints
 from etl.difference_log import logged
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
-from etl.filling import fill, fill_table_by_table
-from etl.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_tables, ensure_loaded, reset_sequences
 from etl.load.fill import refuse_occupied
@@ -38,22 +33,27 @@ from etl.load.leftovers import Leftover
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFolder
 from etl.load.session import open_session, staged
-from etl.loading import load_all
 from etl.model import LoadedTable, Plan
 from etl.options import Options
-from etl.orphan_search import refuse_orphans
+from etl.phases.clock import Clock
+from etl.phases.comparison import compare_rows, with_verdict
+from etl.phases.constraints import Constraints
+from etl.phases.filling import fill, fill_table_by_table
+from etl.phases.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
+from etl.phases.loading import load_all
+from etl.phases.orphan_search import refuse_orphans
+from etl.phases.resuming import Kept, resumed_or_swept
+from etl.phases.run import Run
+from etl.phases.view_building import build_views
 from etl.plan_record import flags_of
 from etl.progress import HeldProgress, Progress
 from etl.report import Report, status_of, with_account
-from etl.resuming import Kept, resumed_or_swept
-from etl.run import Run
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
 from etl.transform.schema.matching import check_per_table
 from etl.verify.compare import refuse_unknown_types
-from etl.view_building import build_views
 
 
 async def migrate(options: Options, progress: Progress) -> Report:

@@ -13,7 +13,6 @@ from pathlib import Path
 import asyncpg
 
 from etl.backfills import with_backfills
-from etl.enquiry import open_source, open_target, quoted
 from etl.errors import TargetError
 from etl.move.move_plan import BackfillPlan
 from etl.move.placeholders import fill
@@ -21,6 +20,7 @@ from etl.move.situation import Situation
 from etl.move.step_outcome import DONE, SKIPPED, StepError, StepOutcome
 from etl.move.target_tables import TargetColumn, read_columns
 from etl.options import Backfill
+from etl.phases.enquiry import open_source, open_target, quoted
 from etl.report import Report
 from etl.threads import in_thread
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.enquiry import open_source, quoted
 from etl.errors import EtlError, UsageError
 from etl.move.atomic_files import write_file
+from etl.phases.enquiry import open_source, quoted
 
 MAGIC = b"SQLite format 3\0"
 CONFIG_NAMES = ("config.yml", "config.yaml", "settings.yml", "settings.yaml", "app.yml", "app.yaml")

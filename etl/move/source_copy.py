@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.enquiry import open_source, quoted
 from etl.errors import EtlError
 from etl.move.move_plan import MovePlan, SchemaVersionPlan
 from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
 from etl.move.state_folder import StateFolder
 from etl.move.step_outcome import StepError
+from etl.phases.enquiry import open_source, quoted
 from etl.threads import StoppedError, in_stoppable_thread, in_thread
 
 NAME = "upgraded.db"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.enquiry import open_target, quoted
+from etl.phases.enquiry import open_target, quoted
 from etl.redaction import mask_dsn
 
 TABLES = """

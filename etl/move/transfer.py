@@ -11,7 +11,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from etl.enquiry import open_source
 from etl.errors import ExitStatus
 from etl.move.ownership import backfills_on_the_way
 from etl.move.placeholders import fill_command
@@ -20,6 +19,7 @@ from etl.move.situation import Situation
 from etl.move.step_outcome import StepError
 from etl.move.target_tables import TargetTables, read_target
 from etl.options import Options
+from etl.phases.enquiry import open_source
 from etl.report import Report
 from etl.threads import in_thread
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import asyncpg
 
-from etl.enquiry import open_source, open_target, quoted
 from etl.errors import EtlError
 from etl.move.health import ask, ask_until
 from etl.move.move_plan import CheckPlan
@@ -21,6 +20,7 @@ from etl.move.placeholders import fill, fill_command, fill_sql
 from etl.move.programs import run_program, running
 from etl.move.situation import Situation
 from etl.move.step_outcome import DONE, SKIPPED, StepError, StepOutcome
+from etl.phases.enquiry import open_source, open_target, quoted
 from etl.threads import in_thread
 
 PASSED, FAILED_CHECK, SKIPPED_CHECK = "passed", "failed", "skipped"

@@ -86,7 +86,7 @@ def _run_migration(
     from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
 
     if flags["from_rejects"]:
-        from etl.amending import load_mended
+        from etl.phases.amending import load_mended
 
         amend = partial(load_mended, folder=Path(flags["from_rejects"]).expanduser())
         return deliver(run_job(amend, options, flags["progress"], leave), options, reports)
@@ -98,7 +98,7 @@ def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     if flags["against"] is not None:
         return _verify_against(ctx, flags, reports)
     options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
-    from etl.comparison import verify
+    from etl.phases.comparison import verify
 
     return deliver(run_job(verify, options, flags["progress"]), options, reports)
 
@@ -107,7 +107,7 @@ def _clean(ctx: click.Context, flags: Flags) -> ExitStatus:
     choice = _target(ctx, flags)
     if choice.origin != "TARGET" and not flags["yes"]:
         confirm(choice, Path("what failed runs have left"), False)
-    from etl.cleaning import clean
+    from etl.phases.cleaning import clean
     from etl.shell.console import write_out
     from etl.shell.interruption import run_interruptible
     from etl.shell.units import size
@@ -127,7 +127,7 @@ def _verify_against(ctx: click.Context, flags: Flags, reports: Sequence[Path]) -
         )
     shifted = {**flags, "target": flags["source"]}
     options = make_options(Path(flags["against"]), _target(ctx, shifted).dsn, shifted)
-    from etl.attestation import verify_against
+    from etl.phases.attestation import verify_against
 
     return deliver(run_job(verify_against, options, flags["progress"]), options, reports)
 
@@ -137,7 +137,7 @@ def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:
     source = find_source(flags["source"])
     asks = flags["target"] is not None
     options = make_options(source, _target(ctx, flags).dsn if asks else "", flags)
-    from etl.inspection import inspect
+    from etl.phases.inspection import inspect
 
     def job(options: Options, progress: Progress) -> Coroutine[Any, Any, Inspection]:
         return inspect(options, progress, ask_target=asks)

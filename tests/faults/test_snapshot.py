@@ -20,8 +20,8 @@ import pytest
 from etl.errors import SnapshotError, SourceError
 from etl.extract.reader import Reader
 from etl.extract.snapshot import Snapshot, open_snapshot
-from etl.inspection import make_plan, read
 from etl.options import Options
+from etl.phases.inspection import make_plan, read
 from etl.threads import in_thread
 
 ROWS = 4000

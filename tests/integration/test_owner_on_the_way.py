@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from etl.comparison import verify
 from etl.errors import ExitStatus, PlanError, RefusedValueError
 from etl.options import Backfill, Options
+from etl.phases.comparison import verify
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report, outcomes

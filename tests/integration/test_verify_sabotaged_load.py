@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from etl import loading
 from etl.errors import ExitStatus
 from etl.load.encode import TableEncoder
 from etl.model import Slice, SourcePage, TargetPage
 from etl.options import Options
+from etl.phases import loading
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report

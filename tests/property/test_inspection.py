@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, ExitStatus, RefusedValueError
-from etl.inspection import inspect
 from etl.model import Coercion, Plan
 from etl.options import Options
+from etl.phases.inspection import inspect
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report, outcomes

@@ -16,9 +16,9 @@ import asyncpg
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from etl.comparison import verify
 from etl.errors import EtlError, ExitStatus, PlanError, UsageError
 from etl.options import Options
+from etl.phases.comparison import verify
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report

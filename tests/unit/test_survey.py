@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from etl.errors import ExitStatus
-from etl.inspection import inspect
 from etl.model import ColumnPlan, ColumnSurvey, StorageClass
 from etl.options import Options
+from etl.phases.inspection import inspect
 from etl.progress import SilentProgress
 from etl.shell.survey_page import render_page
 from etl.shell.survey_text import render_survey

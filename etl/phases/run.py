@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
-from etl.clock import Clock
 from etl.coercion_log import CoercionLog
 from etl.difference_log import DifferenceLog
 from etl.extract.snapshot import Snapshot
@@ -15,6 +14,7 @@ from etl.load.rejects import RejectFolder
 from etl.load.replacement import Replacing
 from etl.load.session import Session
 from etl.options import Options
+from etl.phases.clock import Clock
 from etl.progress import Progress
 
 

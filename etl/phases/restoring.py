@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.constraints import Constraints
 from etl.errors import TargetError
 from etl.load.connect import guarded
 from etl.load.fill import Fill
 from etl.load.surroundings import Removable
 from etl.load.violations import find_orphans
 from etl.model import LoadedTable, Plan, Statement
-from etl.run import Run
+from etl.phases.constraints import Constraints
+from etl.phases.run import Run
 
 
 class RestoredConstraints(Constraints):

@@ -12,7 +12,7 @@ from etl.errors import EtlError, TargetError
 from etl.load.connect import guarded
 from etl.load.journal import Workplace
 from etl.model import Plan, Verdict, VerifiedTable, ViewPlan
-from etl.run import Run
+from etl.phases.run import Run
 from etl.transform.schema import ddl
 from etl.transform.schema.views import readers_of, without_views
 from etl.verify.compare import refuse_unknown_types, verify_table

@@ -17,10 +17,10 @@ import numpy as np
 
 from etl.errors import RefusedRowsError
 from etl.extract.reader import Reader
-from etl.inspection import read
 from etl.load.rejects import RejectFile
 from etl.model import Refusal, RefusedRow, RejectedRow, StorageClass, TablePlan
-from etl.run import Run
+from etl.phases.inspection import read
+from etl.phases.run import Run
 from etl.threads import in_thread
 from etl.transform.rows.rejection import describe_rows
 

@@ -11,20 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from etl.comparison import compare
 from etl.errors import ExitStatus
-from etl.inspection import with_tables
 from etl.load.build import execute
 from etl.load.connect import guarded, named_errors
 from etl.load.fill import Fill, filling
 from etl.load.journal import Staging
 from etl.load.publish import move_tables
-from etl.loading import load_all
 from etl.model import TablePlan
-from etl.orphan_search import refuse_orphans
+from etl.phases.comparison import compare
+from etl.phases.inspection import with_tables
+from etl.phases.loading import load_all
+from etl.phases.orphan_search import refuse_orphans
+from etl.phases.restoring import RestoredConstraints
+from etl.phases.run import Run
+from etl.phases.view_building import build_views
 from etl.report import Report, with_account, with_differences, with_part
-from etl.restoring import RestoredConstraints
-from etl.run import Run
 from etl.tasks import beside, to_the_end, together
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import in_waves, split_foreign_keys, with_listed
@@ -32,7 +33,6 @@ from etl.verify.compare import refuse_unknown_types
 from etl.verify.definitions import compare_definitions, read_definitions
 from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
-from etl.view_building import build_views
 
 
 async def fill_table_by_table(run: Run, report: Report) -> Report:

@@ -30,8 +30,8 @@ from etl.load.violations import (
     key_index,
 )
 from etl.model import IndexPlan, LoadedTable, Plan, RefusedRow, Statement, TablePlan
-from etl.rejections import refused_error, set_aside
-from etl.run import Run
+from etl.phases.rejections import refused_error, set_aside
+from etl.phases.run import Run
 from etl.transform.schema import ddl
 from etl.transform.schema.contradictions import with_unvalidated, without_checks
 

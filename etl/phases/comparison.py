@@ -11,20 +11,20 @@ from typing import Any
 
 import asyncpg
 
-from etl.clock import Clock
 from etl.difference_log import logged
 from etl.errors import ExitStatus
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import make_plan, meet_target
 from etl.load.address import parse_address
 from etl.load.connect import guarded
 from etl.load.session import open_session
 from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
+from etl.phases.clock import Clock
+from etl.phases.inspection import make_plan, meet_target
+from etl.phases.run import Run
 from etl.plan_record import PlanRecord, flags_of, read_record
 from etl.progress import Progress, TableProgress
 from etl.report import Report
-from etl.run import Run
 from etl.tasks import together
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table

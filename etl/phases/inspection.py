@@ -18,7 +18,6 @@ import asyncpg
 
 from etl.ahead import ahead
 from etl.backfills import with_backfills
-from etl.clock import Clock
 from etl.errors import RefusedError, RefusedValueError
 from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
@@ -40,7 +39,8 @@ from etl.model import (
     TableSurvey,
 )
 from etl.options import Options
-from etl.orphan_search import read_all_orphans
+from etl.phases.clock import Clock
+from etl.phases.orphan_search import read_all_orphans
 from etl.progress import Progress
 from etl.survey_report import Inspection
 from etl.tasks import together

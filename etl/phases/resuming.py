@@ -20,7 +20,7 @@ from etl.errors import EtlError
 from etl.load.journal import Staging
 from etl.load.leftovers import Leftover, drop_leftover, find_leftovers, let_go, take_over
 from etl.model import Coercion, ColumnPlan, LoadedTable, Plan, Reading, Span, TablePlan
-from etl.run import Run
+from etl.phases.run import Run
 from etl.transform.schema.types import parse_type
 
 WORTH_A_NOTE_BYTES = 1 << 20

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import asyncpg
 
-from etl.clock import Clock
 from etl.errors import ExitStatus, UsageError
 from etl.extract.mended import mark_loaded, read_mended, reject_files, table_of
 from etl.extract.snapshot import open_snapshot
-from etl.inspection import make_plan
 from etl.load.address import parse_address
 from etl.load.connect import guarded, named_errors
 from etl.load.copy import append_slices
@@ -24,6 +22,8 @@ from etl.load.encode import TableEncoder
 from etl.load.session import open_session
 from etl.model import LoadedTable, Plan, Slice, TablePlan
 from etl.options import Options
+from etl.phases.clock import Clock
+from etl.phases.inspection import make_plan
 from etl.progress import Progress
 from etl.report import Report
 from etl.threads import in_thread

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.clock import Clock
 from etl.errors import OrphansError
 from etl.extract.orphans import read_orphans
 from etl.extract.snapshot import Snapshot
 from etl.model import Orphans, Plan, Refusal, SourceForeignKey, StorageClass, TablePlan
 from etl.options import Options
+from etl.phases.clock import Clock
 
 NAMED_ORPHANS = 20
 

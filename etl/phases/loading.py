@@ -15,10 +15,8 @@ from dataclasses import replace
 
 from etl.ahead import ahead
 from etl.coercion_log import CoercionLog
-from etl.constraints import check_keys
 from etl.errors import RefusedValueError, TargetError, TargetLostError
 from etl.extract.reader import Reader
-from etl.inspection import decide_again, read
 from etl.load.careful import CarefulCopy, named_row, refuses_a_row
 from etl.load.connect import guarded, is_beyond_its_type, retrying
 from etl.load.copy import Destination, copy_table
@@ -26,9 +24,11 @@ from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
 from etl.model import Coercion, LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
-from etl.rejections import refused_error, set_aside
-from etl.resuming import note_of
-from etl.run import Run
+from etl.phases.constraints import check_keys
+from etl.phases.inspection import decide_again, read
+from etl.phases.rejections import refused_error, set_aside
+from etl.phases.resuming import note_of
+from etl.phases.run import Run
 from etl.tasks import together
 from etl.threads import in_thread
 from etl.transform.rows.columns import SAMPLE_COUNT, coerce_page

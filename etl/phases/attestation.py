@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from etl.clock import Clock
 from etl.errors import ExitStatus, UsageError
 from etl.load.address import parse_address
 from etl.load.connect import guarded
@@ -31,6 +30,7 @@ from etl.model import (
     VerifiedTable,
 )
 from etl.options import Options
+from etl.phases.clock import Clock
 from etl.plan_record import hash_of
 from etl.progress import Progress
 from etl.report import FORMAT, Report
