@@ -32,7 +32,7 @@ demo: $(STAMP)
 	@$(BIN)/etl demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile  # a file's tests stay together: some share a port
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

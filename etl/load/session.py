@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from etl.errors import SnapshotError
 from etl.load.address import TargetAddress
 from etl.load.connect import Connections, Lender, apply_settings, hang_up, open_connection
 from etl.load.heartbeat import beating, open_heart
@@ -65,13 +66,16 @@ async def staged(
     """The run's staging schema, a new one or that of an ``earlier`` run, or the one that is ``lent``;
     what was not published is dropped at the end.
 
-    After a failure it is kept where a finished table in it is worth it; ``tell_kept`` (None: never keep) is told so.
+    After a failure, but that of the snapshot, it is kept where a finished table in it is worth it; ``tell_kept``
+    (None: never keep) is told so.
     """
     staging = earlier or await create_staging(session.control, source, target_schema, lent)
     try:
         yield staging
-    except BaseException:
-        await _bounded(_keep_or_discard(session, staging, tell_kept))
+    except BaseException as failure:
+        # where the snapshot was lost, nobody knows what the finished tables hold
+        is_known = not isinstance(failure, SnapshotError)
+        await _bounded(_keep_or_discard(session, staging, tell_kept if is_known else None))
         raise
     await _bounded(discard(session.connections, staging))
 
