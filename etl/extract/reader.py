@@ -18,6 +18,8 @@ from adbc_driver_sqlite import dbapi as adbc_sqlite
 
 from etl.errors import SourceError
 
+MESSAGE_LENGTH = 300
+
 
 class Reader:
     """A connection that sees the run's snapshot; all methods block, and one thread at a time may use it."""
@@ -60,8 +62,9 @@ class Reader:
 
 
 def sqlite_words(text: str) -> str:
-    """The driver's message without its prefixes."""
-    return text.removeprefix("IO: ").removeprefix("INTERNAL: ").strip()
+    """The driver's message without its prefixes, and without the end of a long statement."""
+    words = text.removeprefix("IO: ").removeprefix("INTERNAL: ").strip()
+    return words if len(words) <= MESSAGE_LENGTH else f"{words[:MESSAGE_LENGTH]}…"
 
 
 def source_hint(text: str) -> str | None:

@@ -40,6 +40,8 @@ Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 
 NO_POSITIONS = np.zeros(0, np.int64)
 PROBED_ROWS = 1000  # enough to guess each column's class; a wrong guess costs one more cursor, never a wrong answer
+MESSAGE_LENGTH = 300  # the driver adds the whole statement
+PROBED_COLUMNS = 500  # at once: two terms each, and SQLite returns 2,000 at most
 
 
 class _Unproven(Exception):  # noqa: N818 - a turn in the road, not an error
@@ -187,6 +189,10 @@ class SourceTableReader:
     def _probe(self, rows: int, first: int) -> list[tuple[str, ...]]:
         """Each column's storage classes within some rows: the least and the greatest name, none when all null."""
         names = [quoted(column.source.name) for column in self._table.columns]
+        groups = [names[start : start + PROBED_COLUMNS] for start in range(0, len(names), PROBED_COLUMNS)]
+        return [classes for group in groups for classes in self._probe_columns(group, rows, first)]
+
+    def _probe_columns(self, names: Sequence[str], rows: int, first: int) -> list[tuple[str, ...]]:
         terms = ", ".join(
             f"min(typeof({name})) filter (where {name} is not null), "
             f"max(typeof({name})) filter (where {name} is not null)"
@@ -238,5 +244,5 @@ def execute(connection: Connection, sql: str, batch_rows: int) -> Any:
         cursor.execute(sql)
     except adbc_driver_manager.Error as error:
         cursor.close()
-        raise SourceError(f"the source cannot be read: {error}") from error
+        raise SourceError(f"the source cannot be read: {str(error)[:MESSAGE_LENGTH]}") from error
     return cursor

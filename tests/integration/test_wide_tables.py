@@ -1,0 +1,37 @@
+"""Tables as wide as PostgreSQL lets them be: SQLite returns 2,000 columns at most, and every reading must stay below."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from tests.fix_command import EtlCommand
+from tests.fix_source import MakeSource
+
+TYPES = {"smallint": 7, "boolean": 1, "text": "t"}  # small ones: a row must fit into a page of the server
+WIDTH = 1_500
+
+
+def test_a_table_of_1500_columns_arrives_and_is_verified(
+    make_source: MakeSource, database_dsn: str, etl: EtlCommand
+) -> None:
+    """Wide exports exist; a limit of the driver's SQL must not show in the middle of a run."""
+    kinds = [list(TYPES)[place % len(TYPES)] for place in range(WIDTH - 1)]
+    columns = ", ".join(f"c{place} {kind}" for place, kind in enumerate(kinds))
+    rows = [
+        (key, *(None if (place + key) % 9 == 0 else TYPES[kind] for place, kind in enumerate(kinds)))
+        for key in (1, 2, 3)
+    ]
+    done = etl("migrate", make_source(f"create table w (id integer primary key, {columns})", {"w": rows}), database_dsn)
+    assert done.status == 0, done.err
+    found = asyncio.run(fetch(database_dsn, "select count(*), count(c0), bool_and(c1), min(c2), sum(c1497) from w"))
+    assert tuple(found) == (3, 3, True, "t", 21)
+
+
+async def fetch(dsn: str, query: str) -> asyncpg.Record:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchrow(query)
+    finally:
+        await connection.close()
