@@ -1,4 +1,4 @@
-"""Tables as wide as PostgreSQL lets them be: SQLite returns 2,000 columns at most, and every reading must stay below."""
+"""Tables as wide as PostgreSQL lets them be: SQLite returns 2,000 columns at most, and we must stay below."""
 
 from __future__ import annotations
 
