@@ -85,6 +85,7 @@ def migrate(ctx: click.Context, /, **flags: Any) -> None:
 @values
 @matching
 @option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only the first N rows of each table.")
+@embedding
 @password
 @telling
 @click.pass_context
@@ -100,7 +101,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 
 
 @etl.command()
-@click.argument("source")
+@click.argument("source", required=False)
 @click.argument("target", required=False)
 @selection
 @values
@@ -116,6 +117,7 @@ def inspect(ctx: click.Context, /, **flags: Any) -> None:
 @differences
 @option("--plan", metavar="FILE.json", help="Types, readings and flags of the run that wrote this report.")
 @option("--against", metavar="FILE.json", help="No SOURCE: is TARGET still what this report says?")
+@embedding
 @password
 @telling
 @click.pass_context

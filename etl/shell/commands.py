@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,6 +29,8 @@ from etl.survey_report import Inspection
 from etl.threads import hand_over_quickly
 
 Flags = Mapping[str, Any]
+
+NO_TARGET = TargetChoice("", "nobody")
 
 
 def run_migrate(ctx: click.Context, flags: Flags) -> int:
@@ -68,16 +70,9 @@ def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
     source = find_source(flags["source"])
     if flags["dry_run"] and (flags["embedded"] is not None or flags["target"] is None):
         return _run_migration(make_options(source, "", flags), flags, reports)  # a plan needs no server
-    if flags["embedded"] is None:
-        if flags["keep_running"]:
-            raise UsageError("--keep-running: there is no embedded PostgreSQL to keep", "add --embedded DIR")
-        choice = _target(ctx, flags)
+    with _reached(ctx, flags) as choice:
         confirm(choice, source, flags["yes"] or flags["dry_run"])
-        return _run_migration(make_options(source, choice.dsn, flags), flags, reports)
-    if flags["target"] is not None and ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE:
-        raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
-    with embedded(Path(flags["embedded"]), flags["keep_running"]) as (dsn, leave):
-        return _run_migration(make_options(source, dsn, flags), flags, reports, leave)
+        return _run_migration(make_options(source, choice.dsn, flags), flags, reports, choice.leave)
 
 
 def _run_migration(
@@ -97,10 +92,14 @@ def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"])
     if flags["against"] is not None:
         return _verify_against(ctx, flags, reports)
-    options = make_options(find_source(flags["source"]), _target(ctx, flags).dsn, flags)
+    if flags["source"] is None:
+        raise UsageError("SOURCE is missing", "etl verify SOURCE TARGET; with --against a report takes its place")
+    source = find_source(flags["source"])
     from etl.phases.comparison import verify
 
-    return deliver(run_job(verify, options, flags["progress"]), options, reports)
+    with _reached(ctx, flags, makes=False) as choice:
+        options = make_options(source, choice.dsn, flags)
+        return deliver(run_job(verify, options, flags["progress"], choice.leave), options, reports)
 
 
 def _clean(ctx: click.Context, flags: Flags) -> ExitStatus:
@@ -126,27 +125,54 @@ def _verify_against(ctx: click.Context, flags: Flags, reports: Sequence[Path]) -
             "etl verify TARGET --against report.json",
         )
     shifted = {**flags, "target": flags["source"]}
-    options = make_options(Path(flags["against"]), _target(ctx, shifted).dsn, shifted)
     from etl.phases.attestation import verify_against
 
-    return deliver(run_job(verify_against, options, flags["progress"]), options, reports)
+    with _reached(ctx, shifted, "source", makes=False) as choice:
+        options = make_options(Path(flags["against"]), choice.dsn, shifted)
+        return deliver(run_job(verify_against, options, flags["progress"], choice.leave), options, reports)
 
 
 def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"], (".json", ".html"))
     source = find_source(flags["source"])
-    asks = flags["target"] is not None
-    options = make_options(source, _target(ctx, flags).dsn if asks else "", flags)
+    asks = flags["target"] is not None or flags["embedded"] is not None or flags["keep_running"]
     from etl.phases.inspection import inspect
 
     def job(options: Options, progress: Progress) -> Coroutine[Any, Any, Inspection]:
         return inspect(options, progress, ask_target=asks)
 
-    return deliver_survey(run_job(job, options, flags["progress"]), reports)
+    with _reached(ctx, flags, makes=False) if asks else nullcontext(NO_TARGET) as choice:
+        options = make_options(source, choice.dsn, flags)
+        return deliver_survey(run_job(job, options, flags["progress"], choice.leave), reports)
 
 
-def _target(ctx: click.Context, flags: Flags) -> TargetChoice:
-    choice = find_target(flags["target"], ctx.get_parameter_source("target") is ParameterSource.COMMANDLINE)
+@contextmanager
+def _reached(
+    ctx: click.Context, flags: Flags, argument: str = "target", *, makes: bool = True
+) -> Iterator[TargetChoice]:
+    """The target: as typed in ``argument``, from the environment, or the embedded server while it runs for us.
+
+    Unless the command ``makes`` a target, a folder without a server is refused.
+    """
+    if flags["embedded"] is None:
+        if flags["keep_running"]:
+            raise UsageError("--keep-running: there is no embedded PostgreSQL to keep", "add --embedded DIR")
+        yield _target(ctx, flags, argument)
+        return
+    if flags["target"] is not None and ctx.get_parameter_source(argument) is ParameterSource.COMMANDLINE:
+        raise UsageError("TARGET and --embedded: there can be only one target", "leave one of the two out")
+    directory = Path(flags["embedded"])
+    if not makes and not (directory.expanduser() / "PG_VERSION").exists():
+        raise UsageError(
+            f"--embedded {directory}: there is no PostgreSQL in this folder",
+            "etl migrate SOURCE --embedded DIR makes one",
+        )
+    with embedded(directory, flags["keep_running"]) as (dsn, leave):
+        yield TargetChoice(dsn, "--embedded", leave)
+
+
+def _target(ctx: click.Context, flags: Flags, argument: str = "target") -> TargetChoice:
+    choice = find_target(flags["target"], ctx.get_parameter_source(argument) is ParameterSource.COMMANDLINE)
     if flags["ask_password"]:
         os.environ["PGPASSWORD"] = click.prompt(f"password for {choice.shown}", hide_input=True, err=True)
     return choice
@@ -154,7 +180,7 @@ def _target(ctx: click.Context, flags: Flags) -> TargetChoice:
 
 def confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
     """A target that nobody typed is used only when somebody says so."""
-    if choice.origin == "TARGET" or yes:
+    if choice.origin in ("TARGET", "--embedded") or yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(

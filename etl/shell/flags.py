@@ -191,7 +191,7 @@ loading = together(
     option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows."),
 )
 embedding = together(
-    option("--embedded", metavar="DIR", help="Migrate into a PostgreSQL of its own in this folder."),
+    option("--embedded", metavar="DIR", help="No TARGET: a PostgreSQL of its own in this folder, started for the run."),
     option("--keep-running", is_flag=True, help="Leave the embedded PostgreSQL running."),
 )
 telling = together(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,14 @@ _PAGE_BYTES = (16 << 10, 64 << 20)
 
 @dataclass(frozen=True, slots=True)
 class TargetChoice:
-    """The DSN ('' leaves it to libpq's PG* variables) and where it came from: TARGET, DATABASE_URL, PG*, etl.toml."""
+    """The DSN ('' leaves it to libpq's PG* variables) and where it came from: TARGET, DATABASE_URL, PG*, etl.toml.
+
+    Of ``--embedded`` also what stops its server when the process has to leave at once.
+    """
 
     dsn: str
     origin: str
+    leave: Callable[[], None] | None = None
 
     @property
     def shown(self) -> str:

@@ -167,6 +167,29 @@ def test_keep_running_prints_how_to_reach_and_stop_it(etl: EtlCommand, sqlite_pa
         stop_server(etl.folder / "pg")
 
 
+def test_inspect_and_verify_use_the_server_of_the_folder_and_stop_it(etl: EtlCommand, sqlite_path: Path) -> None:
+    """Whoever has migrated without a server of his own can look at it, and prove it again, in the same way."""
+    assert etl("migrate", sqlite_path, "--embedded", "pg", "--report", "r.json").status == 0
+    verified = etl("verify", sqlite_path, "--embedded", "pg")
+    assert (verified.status, "verdict: equal" in verified.out) == (0, True), verified.err
+    attested = etl("verify", "--embedded", "pg", "--against", "r.json")
+    assert (attested.status, "verdict: equal" in attested.out) == (0, True), attested.err
+    inspected = etl("inspect", sqlite_path, "--embedded", "pg", "--mode", "create")
+    assert (inspected.status, "table public.person" in inspected.out) == (1, True), inspected.err
+    assert not (etl.folder / "pg" / "postmaster.pid").exists()
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_what_only_looks_makes_no_server(etl: EtlCommand, sqlite_path: Path, command: str) -> None:
+    """A mistyped folder would else be answered by a new and empty PostgreSQL."""
+    done = etl(command, sqlite_path, "--embedded", "gp")
+    assert done.status == 2
+    assert done.errors == ["error: --embedded gp: there is no PostgreSQL in this folder"]
+    assert not (etl.folder / "gp").exists()
+    two = etl(command, sqlite_path, "postgresql:///x", "--embedded", "gp")
+    assert (two.status, two.errors) == (2, ["error: TARGET and --embedded: there can be only one target"])
+
+
 def test_a_dry_run_makes_no_server(etl: EtlCommand, sqlite_path: Path) -> None:
     """It writes nothing, not even the folder."""
     done = etl("migrate", sqlite_path, "--embedded", "pg", "--dry-run")
