@@ -177,13 +177,15 @@ def status_of(report: Report, *, accept_untranslated: bool) -> ExitStatus:
     return ExitStatus.UNTRANSLATED if attention and not accept_untranslated else ExitStatus.DONE
 
 
+def document_head(command: str, verdict: str, status: ExitStatus) -> dict[str, Any]:
+    """What every JSON report begins with. Keys are only ever added; a change of meaning changes ``format``."""
+    return {"format": FORMAT, "command": command, "verdict": verdict, "status": int(status)}
+
+
 def document(report: Report) -> dict[str, Any]:
-    """The JSON report as plain values. Keys are only ever added; a change of meaning changes ``format``."""
+    """The JSON report as plain values."""
     return {
-        "format": FORMAT,
-        "command": report.command,
-        "verdict": verdict(report).value,
-        "status": int(report.status),
+        **document_head(report.command, verdict(report).value, report.status),
         "source": report.source,
         "target": mask_dsn(report.target),
         "against": report.against or None,

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from etl.counted_nouns import counted
 from etl.errors import ExitStatus
 from etl.model import ColumnPlan, ColumnSurvey, Plan, Problem, Remark, TablePlan, TableSurvey
-
-FORMAT = 1
+from etl.report import document_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Inspection:
     @property
     def scope(self) -> str:
         """Which rows were looked at, to be said wherever something is concluded from them."""
-        return f"only the first {self.sample:,} rows of each table" if self.is_sample else "every row"
+        return f"only the first {counted(self.sample or 0, 'row')} of each table" if self.is_sample else "every row"
 
     @property
     def verdict(self) -> str:
@@ -57,21 +57,19 @@ class Inspection:
         if self.problems:
             values = sum(problem.count for problem in self.problems)
             columns = len({(problem.table, problem.column) for problem in self.problems})
-            return f"stops: {values:,} values or rows in {columns:,} columns would be refused ({self.scope} read)"
+            refused = counted(values, "value or row", plural="values or rows")
+            return f"stops: {refused} in {counted(columns, 'column')} would be refused ({self.scope} read)"
         if self.in_the_way:
-            return f"stops: {len(self.in_the_way)} names are taken in the target"
+            return f"stops: {counted(len(self.in_the_way), 'name is', plural='names are')} taken in the target"
         if self.is_sample:
             return f"clean as far as it was read: {self.scope}"
-        return f"clean: {self.rows:,} rows in {len(self.surveys):,} tables would load"
+        return f"clean: {counted(self.rows, 'row')} in {counted(len(self.surveys), 'table')} would load"
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
-    """The JSON report as plain values. Keys are only ever added; a change of meaning changes ``format``."""
+    """The JSON report as plain values."""
     return {
-        "format": FORMAT,
-        "command": "inspect",
-        "verdict": inspection.verdict,
-        "status": int(inspection.status),
+        **document_head("inspect", inspection.verdict, inspection.status),
         "source": inspection.source,
         "target": inspection.target,
         "sample": inspection.sample,

@@ -9,9 +9,7 @@ from etl.errors import EtlError, ExitStatus
 from etl.move.originals import Original
 from etl.move.step_outcome import DONE, FAILED, NOT_ASKED, SKIPPED, StepOutcome
 from etl.redaction import mask_dsn
-from etl.report import Report, document
-
-FORMAT = 1
+from etl.report import Report, document, document_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,9 @@ class MoveReport:
 
 
 def move_document(report: MoveReport) -> dict[str, Any]:
-    """The JSON report as plain values. Keys are only ever added; a change of meaning changes ``format``."""
+    """The JSON report as plain values."""
     return {
-        "format": FORMAT,
-        "command": "move",
-        "verdict": report.verdict,
-        "status": int(report.status),
+        **document_head("move", report.verdict, report.status),
         "plan": report.plan,
         "source": report.source,
         "target": mask_dsn(report.target),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 
 _STYLE = """
@@ -23,11 +23,26 @@ td:first-child { min-width: 12ch; }
 """
 
 
-def frame(title: str, body: Iterable[str]) -> str:
-    """The whole document; ``body`` is HTML already, every text of a user in it escaped."""
-    content = "\n".join(body)
+def frame(title: str, verdict: str, is_good: bool, body: Iterable[str]) -> str:
+    """The whole document, its verdict first; ``body`` is HTML already, every text of a user in it escaped."""
+    bad = "" if is_good else " bad"
+    content = "\n".join((f"<h1>{escape(title)}</h1>", f'<p class="verdict{bad}">{escape(verdict)}</p>', *body))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{content}\n</body>\n</html>\n"
     )
+
+
+def listed(heading: str, items: Iterable[str]) -> Iterator[str]:
+    """A heading and its list, nothing where there is no item; items are HTML already."""
+    lines = "".join(f"<li>{item}</li>" for item in items)
+    if lines:
+        yield f"<h2>{escape(heading)}</h2><ul>{lines}</ul>"
+
+
+def tabled(headings: Iterable[str], rows: Iterable[str]) -> Iterator[str]:
+    """A table; its rows are HTML already."""
+    yield f"<table><thead><tr>{''.join(f'<th>{escape(heading)}' for heading in headings)}</tr></thead><tbody>"
+    yield from rows
+    yield "</tbody></table>"

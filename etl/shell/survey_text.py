@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from etl.counted_nouns import counted
 from etl.model import TablePlan, TableSurvey
-from etl.shell.survey_words import classes_words, coercions, facts, plural, refusals, span_words, table_line, type_words
+from etl.shell.survey_words import (
+    HEADINGS,
+    classes_words,
+    coercions,
+    facts,
+    refusals,
+    span_words,
+    table_line,
+    type_words,
+)
 from etl.survey_report import Inspection
 
-_HEADINGS = ("column", "declared", "becomes", "NULL", "stored", "from … to")
 _TITLES = {
     "lost": "already lost, by SQLite itself",
     "risk": "may go wrong",
@@ -33,8 +42,8 @@ def render_survey(inspection: Inspection) -> str:
 
 
 def _head(inspection: Inspection) -> str:
-    tables = plural(len(inspection.surveys), "table")
-    line = f"{inspection.source}: {tables}, {plural(inspection.rows, 'row')} read"
+    tables = counted(len(inspection.surveys), "table")
+    line = f"{inspection.source}: {tables}, {counted(inspection.rows, 'row')} read"
     return f"{line}\nA SAMPLE: {inspection.scope} were read" if inspection.is_sample else line
 
 
@@ -51,8 +60,8 @@ def _table(plan: TablePlan, survey: TableSurvey, schema: str) -> Iterator[str]:
         )
         for plan_column, column in zip(plan.columns, survey.columns, strict=True)
     ]
-    widths = [max(len(row[place]) for row in (_HEADINGS, *rows)) for place in range(len(_HEADINGS))]
-    yield _line(_HEADINGS, widths)
+    widths = [max(len(row[place]) for row in (HEADINGS, *rows)) for place in range(len(HEADINGS))]
+    yield _line(HEADINGS, widths)
     yield "  " + "  ".join("─" * width for width in widths)
     for row, plan_column, column in zip(rows, plan.columns, survey.columns, strict=True):
         yield _line(row, widths)
@@ -101,7 +110,7 @@ def _problems(inspection: Inspection) -> Iterator[str]:
         yield "stops the run:"
     for problem in inspection.problems:
         first = f", first {problem.key}" if problem.key else ""
-        yield f"  {problem.table}.{problem.column}: {plural(problem.count, 'time')}{first}: {problem.reason}"
+        yield f"  {problem.table}.{problem.column}: {counted(problem.count, 'time')}{first}: {problem.reason}"
         yield f"    solved by: {problem.hint}"
     if inspection.in_the_way:
         yield f"in the way in the target ({inspection.target}): {', '.join(inspection.in_the_way)}"

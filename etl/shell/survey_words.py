@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from etl.counted_nouns import counted
 from etl.model import ColumnPlan, ColumnSurvey, Spelling, StorageClass, TablePlan, TableSurvey
 from etl.shell.units import count, size
 
+HEADINGS = ("column", "declared", "becomes", "NULL", "stored", "from … to")
 MOST_FORMS = 6
 MANY_DECIMALS = 9  # as the survey counts: so many or more
 _NAMES = {
@@ -20,15 +22,10 @@ _NAMES = {
 }
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 value``, ``1,204 values``."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
 def table_line(plan: TablePlan, survey: TableSurvey, schema: str) -> str:
     """The table, its size, its key and what becomes of it."""
     key = ", ".join(plan.source.primary_key) or "none"
-    rows = plural(survey.rows, "row") if survey.complete else f"the first {plural(survey.rows, 'row')}"
+    rows = counted(survey.rows, "row") if survey.complete else f"the first {counted(survey.rows, 'row')}"
     return f"{survey.name}: {rows}, {size(survey.source_bytes)}, key {key}, becomes {schema}.{plan.name}"
 
 
@@ -59,9 +56,9 @@ def facts(plan: ColumnPlan, survey: ColumnSurvey) -> Iterator[str]:
     if plan.note:
         yield plan.note
     if census.longest_characters > 1:
-        yield f"longest text: {plural(census.longest_characters, 'character')}"
+        yield f"longest text: {counted(census.longest_characters, 'character')}"
     if census.longest_bytes > 1 and census.longest_bytes != census.longest_characters:
-        yield f"longest value: {plural(census.longest_bytes, 'byte')}"
+        yield f"longest value: {counted(census.longest_bytes, 'byte')}"
     if census.digits_after or (plan.type.name == "numeric" and census.digits_before):
         after = f"{census.digits_after}{' or more' if census.digits_after == MANY_DECIMALS else ''}"
         yield f"digits before and after the point: {census.digits_before} and {after}"
@@ -73,15 +70,15 @@ def facts(plan: ColumnPlan, survey: ColumnSurvey) -> Iterator[str]:
         told = ", ".join(f"{count(number)} {how}" for how, number in census.epochs.items())
         yield f"numbers by the window that tells their unit: {told}"
     if census.with_nul:
-        yield f"{plural(census.with_nul, 'text')} with a NUL character"
+        yield f"{counted(census.with_nul, 'text')} with a NUL character"
     if census.not_utf8:
-        yield f"{plural(census.not_utf8, 'text')} with bytes that are not UTF-8"
+        yield f"{counted(census.not_utf8, 'text')} with bytes that are not UTF-8"
 
 
 def coercions(survey: ColumnSurvey) -> Iterator[str]:
     """The named rules at work, with the first sample."""
     for coercion in survey.coercions:
-        line = f"{coercion.rule}: {plural(coercion.count, 'value')}"
+        line = f"{coercion.rule}: {counted(coercion.count, 'value')}"
         if coercion.samples:
             key, before, after = coercion.samples[0]
             line += f", first {key}: {before} → {after}"
@@ -91,7 +88,7 @@ def coercions(survey: ColumnSurvey) -> Iterator[str]:
 def refusals(survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
     """What is refused, and what solves it."""
     for values in survey.refused:
-        yield f"{plural(values.count, 'value')}, first {values.first.key}: {values.first.reason}", values.first.hint
+        yield f"{counted(values.count, 'value')}, first {values.first.key}: {values.first.reason}", values.first.hint
 
 
 def _forms(spellings: Sequence[Spelling]) -> str:
