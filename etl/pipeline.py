@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import partial
 
 from etl.coercion_log import CoercionLog
+from etl.counted_nouns import counted
 from etl.difference_log import logged
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
@@ -140,8 +141,9 @@ async def create_and_fill(run: Run, report: Report) -> Report:
 
 def tell_kept(run: Run, leftover: Leftover) -> None:
     """Say what a failed run has left in the target, and the two ways on."""
-    run.progress.note(
-        f"kept in {leftover.schema}: {len(leftover.finished):,} finished tables, {leftover.bytes / 1e6:,.0f} MB."
+    finished = counted(len(leftover.finished), "finished table")
+    run.progress.advise(
+        f"kept in {leftover.schema}: {finished}, {leftover.bytes / 1e6:,.0f} MB."
         " The same command with --resume goes on from there; etl clean drops it"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TextIO
 
 
 class TableProgress(Protocol):
@@ -29,6 +29,9 @@ class Progress(TableProgress, Protocol):
 
     def note(self, message: str) -> None:
         """Something that the user should read."""
+
+    def advise(self, message: str) -> None:
+        """Something that is left for the user to do: said even where nobody wants to hear of progress."""
 
 
 class HeldProgress:
@@ -68,7 +71,10 @@ class HeldProgress:
 
 
 class SilentProgress:
-    """Says nothing (``--progress none``)."""
+    """Says nothing (``--progress none``) but what the user has to do, on ``stream``."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
 
     def start_phase(self, phase: str, total_rows: int) -> None:
         """Nothing."""
@@ -87,3 +93,8 @@ class SilentProgress:
 
     def note(self, message: str) -> None:
         """Nothing."""
+
+    def advise(self, message: str) -> None:
+        """A line."""
+        if self._stream is not None:
+            print(f"note: {message}", file=self._stream, flush=True)

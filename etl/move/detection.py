@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.counted_nouns import counted
 from etl.errors import SourceError
 from etl.move.candidates import Failed, Origin, Surroundings, first_that_exists, resolve
 from etl.move.move_plan import MovePlan
@@ -114,4 +115,4 @@ def describe(detected: Detected) -> StepOutcome:
 
 
 def _measure(name: str, origin: Origin) -> str:
-    return f", {origin.path.stat().st_size:,} bytes" if name in ("database", "config", "env") else ""
+    return f", {counted(origin.path.stat().st_size, 'byte')}" if name in ("database", "config", "env") else ""

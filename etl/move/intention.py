@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from etl.counted_nouns import counted
 from etl.move.relocation import folder_account
 from etl.move.situation import Situation
 
@@ -24,7 +25,8 @@ def intentions(situation: Situation) -> tuple[str, ...]:
     documents = detected.path("documents")
     if plan.documents is not None and documents is not None:
         files, size = folder_account(documents)
-        lines.append(f"documents: copy {files:,} files, {size:,} bytes, to {situation.place(plan.documents.to)}")
+        account = f"{counted(files, 'file')}, {counted(size, 'byte')}"
+        lines.append(f"documents: copy {account}, to {situation.place(plan.documents.to)}")
         if plan.documents.index is not None:
             lines.append(f"documents: run {' '.join(plan.documents.index)}")
     lines += [f"validate: {check.name}" for check in plan.checks]

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from etl.backfills import with_backfills
+from etl.counted_nouns import counted
 from etl.errors import TargetError
 from etl.move.move_plan import BackfillPlan
 from etl.move.placeholders import fill
@@ -43,14 +44,14 @@ class Backfilled:
 
     @property
     def line(self) -> str:
-        text = f"{self.table}: {self.rows:,} rows got their owner"
+        text = f"{self.table}: {counted(self.rows, 'row')} got their owner"
         if not self.named_before:
             text = (
                 f"{self.table}: no row is without an owner (any more: what may not be NULL was filled in the transfer)"
             )
         if self.named_after:
             text += f"; where still names {self.named_after:,}"
-        return text + (f"; {self.incomplete:,} rows are incomplete: an owner in part" if self.incomplete else "")
+        return text + (f"; {counted(self.incomplete, 'row')} with an owner in part only" if self.incomplete else "")
 
 
 async def backfill(situation: Situation) -> StepOutcome:
@@ -72,7 +73,7 @@ async def backfill(situation: Situation) -> StepOutcome:
         if entry.rows and entry.is_filling
         for name, value in _values(plan, situation).items()
     }
-    changed = tuple(f"{entry.rows:,} rows of {entry.table} got their owner" for entry in done if entry.rows)
+    changed = tuple(f"{counted(entry.rows, 'row')} of {entry.table} got their owner" for entry in done if entry.rows)
     return StepOutcome("backfill", DONE, tuple(entry.line for entry in done), data, changed)
 
 
@@ -156,14 +157,16 @@ def _check_source(source: Path, plan: BackfillPlan) -> None:
                 f"select count(*) from {table} where {column} is null and not coalesce(({plan.where}), 0)"
             ).fetchone()
             if unnamed:
+                rows = counted(unnamed, "row has", plural="rows have")
                 raise StepError(
-                    f"{plan.table}.{name}: {unnamed:,} rows have none, and where does not name them",
+                    f"{plan.table}.{name}: {rows} none, and where does not name them",
                     f'incomplete rows: complete them in the source, or name them too: where = "{name} is null"',
                 )
             if kept:
+                rows = counted(kept, "row has", plural="rows have")
                 raise StepError(
-                    f"{plan.table}.{name}: {kept:,} rows that where names have one already, and the target's column is"
-                    " NOT NULL: the transfer fills what is NULL and overwrites nothing",
+                    f"{plan.table}.{name}: {rows} an owner already, and the target's column is NOT NULL:"
+                    " the transfer fills what is NULL and overwrites nothing",
                     f'narrow it: where = "{plan.where} and {name} is null"',
                 )
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError
 from etl.move.config_split import plan_split
 from etl.move.liveness import look_at_lock, look_at_socket, look_for_process
@@ -159,7 +160,7 @@ async def _target(situation: Situation) -> tuple[TargetTables | None, list[Findi
 def _tables(target: TargetTables, are_made: bool) -> Finding:
     where = f"target schema {target.schema}"
     if target.tables:
-        return Finding(True, f"{where}: {len(target.tables)} tables are there and will be filled")
+        return Finding(True, f"{where}: {counted(len(target.tables), 'table')} there, to be filled")
     if are_made:
         return Finding(True, f"{where}: empty; the application's own command makes its tables")
     return Finding(True, f"{where}: empty, and no command makes tables: they will be created")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from etl.counted_nouns import counted
 from etl.move.atomic_files import make_folder
 from etl.move.placeholders import fill_command
 from etl.move.programs import run_program
@@ -43,7 +44,7 @@ class Copied:
     @property
     def lines(self) -> list[str]:
         return [
-            f"{self.files:,} files copied, {self.bytes:,} bytes; {self.same:,} were there already",
+            f"{counted(self.files, 'file')} copied, {counted(self.bytes, 'byte')}; {self.same:,} were there already",
             *(f"kept as it was: {path}" for path in self.kept),
             *(f"left out: {what}" for what in self.left_out),
             *(f"not copied: {what}" for what in self.failed),
@@ -60,7 +61,7 @@ async def relocate(situation: Situation) -> StepOutcome:
     target = situation.place(plan.to)
     copied = await in_stoppable_thread(copy_documents, source, target)
     lines = list(copied.lines)
-    changed = [f"copied: {copied.files:,} files to {target}"] if copied.files else []
+    changed = [f"copied: {counted(copied.files, 'file')} to {target}"] if copied.files else []
     data = {
         "files": copied.files,
         "bytes": copied.bytes,

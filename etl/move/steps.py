@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError, UsageError
 from etl.model import Verdict
 from etl.move import config_split, detection, ownership, preflight, relocation, transfer, validation
@@ -200,8 +201,8 @@ class Course:
         rows = sum(outcome.source_rows or 0 for outcome in outcomes(report))
         found = verdict(report)
         proof = "every value compared, equal" if found is Verdict.EQUAL else str(found)
-        line = f"{rows:,} rows in {len(report.plan.tables):,} tables: {proof}"
-        changed = (f"filled: {len(report.plan.tables):,} tables of {report.target}",)
+        line = f"{counted(rows, 'row')} in {counted(len(report.plan.tables), 'table')}: {proof}"
+        changed = (f"filled: {counted(len(report.plan.tables), 'table')} of {report.target}",)
         return StepOutcome("transfer", DONE, (line,), {"rows": rows, "verdict": found.value}, changed)
 
     def _check_earlier(self, before: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError
 from etl.load.journal import Staging
 from etl.load.leftovers import Leftover, drop_leftover, find_leftovers, let_go, take_over
@@ -59,7 +60,7 @@ async def resumed_or_swept(run: Run, plan: Plan) -> tuple[Staging | None, Kept]:
             staging = await take_over(control, ours[0], kept.keys())
             rows = sum(loaded.row_count for _, loaded in kept.values())
             run.progress.note(
-                f"going on in {staging.schema}: {len(kept):,} finished tables with {rows:,} rows are kept"
+                f"going on in {staging.schema}: {counted(len(kept), 'finished table')} with {counted(rows, 'row')} kept"
             )
     if run.options.resume and staging is None:
         run.progress.note("nothing to resume: no table of an earlier run is of this source and this plan")
@@ -68,7 +69,7 @@ async def resumed_or_swept(run: Run, plan: Plan) -> tuple[Staging | None, Kept]:
             continue
         if leftover.is_worth_keeping and leftover not in ours:
             await let_go(control, leftover)
-            run.progress.note(f"{leftover.schema} of {leftover.source} stays: --resume there, or etl clean")
+            run.progress.advise(f"{leftover.schema} of {leftover.source} stays: --resume there, or etl clean")
             continue
         await drop_leftover(control, leftover)
         run.progress.note(f"dropped {leftover.schema}, which a run that was killed had left behind")

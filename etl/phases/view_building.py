@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError, TargetError
 from etl.load.connect import guarded
 from etl.load.journal import Workplace
@@ -67,7 +68,7 @@ async def _difference(run: Run, place: Workplace, view: ViewPlan) -> str | None:
 
 
 def _shown(found: VerifiedTable) -> str:
-    counts = ", ".join(f"{count:,} rows {kind}" for kind, count in found.difference_counts.items())
+    counts = ", ".join(f"{counted(count, 'row')} {kind}" for kind, count in found.difference_counts.items())
     return f"{counts} of {found.source_rows:,}"
 
 

@@ -15,8 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from etl.counted_nouns import counted
 from etl.shell.meter import Meter
-from etl.shell.units import clock, count, duration, short_count, size
+from etl.shell.units import clock, duration, short_count, size
 
 _NAME_WIDTH = 18
 _CTRL_C_WIDTH = 3  # a terminal echoes ^C at the end of the last line: a full line would wrap and leave a bar behind
@@ -83,14 +84,18 @@ class BarProgress:
         if whole.rows:
             speed = f"{short_count(whole.rows / max(seconds, 1e-6))} rows/s"
             rate = f"{size(whole.source_bytes / max(seconds, 1e-6))}/s"
-            told += f"   {count(whole.rows)} rows, {done} table{'' if done == 1 else 's'}, {speed}, {rate}"
+            told += f"   {counted(whole.rows, 'row')}, {counted(done, 'table')}, {speed}, {rate}"
         elif done:
-            told += f"   {done} objects"
+            told += f"   {counted(done, 'object')}"
         self._console.print(told)
 
     def note(self, message: str) -> None:
         """A line above the bars."""
         self._console.print(Text(f"note: {message}"))
+
+    def advise(self, message: str) -> None:
+        """As a note."""
+        self.note(message)
 
     def _draw(self) -> RenderableType:
         with self._lock:

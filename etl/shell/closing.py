@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etl.counted_nouns import counted
 from etl.errors import ExitStatus
-from etl.model import Coercion, Difference, Proof, Verdict
+from etl.model import Difference, Proof, Verdict
 from etl.report import Report, TableOutcome, outcomes, verdict
 from etl.shell.units import count, duration, short_count, size
 
@@ -20,11 +21,15 @@ _LONGEST_VALUE = 60
 _LISTED_DIFFERENCES = 20
 
 
-def render(report: Report, width: int = 80) -> str:
-    """The whole closing text, without a trailing newline. ``width`` in characters only chooses the gaps."""
+def render(report: Report, width: int = 80, sample_count: int | None = 1) -> str:
+    """The whole closing text, without a trailing newline.
+
+    ``width`` in characters only chooses the gaps; ``sample_count`` values are shown of each rule in each column, None
+    shows all that the report holds.
+    """
     parts = [
         _table(report, width),
-        _coerced(report),
+        _coerced(report, sample_count),
         _spans(report),
         _warnings(report),
         _untranslated(report),
@@ -40,7 +45,7 @@ def verdict_line(report: Report) -> str:
     """One sentence: what was proven, and what is left to do."""
     told = outcomes(report)
     rows = sum(outcome.source_rows or 0 for outcome in told)
-    what = f"{_plural(len(told), 'table')}, {_plural(rows, 'row')}"
+    what = f"{counted(len(told), 'table')}, {counted(rows, 'row')}"
     found = verdict(report)
     if found is Verdict.DIFFERENT:
         fate = f"the target differs from {report.against or 'the source'}"
@@ -48,7 +53,7 @@ def verdict_line(report: Report) -> str:
             fate = "nothing was published"
         return f"verdict: DIFFERENT: {what}; {fate}"
     if report.flags.get("schema_only"):
-        return f"verdict: schema only: {_plural(len(told), 'table')} as planned, without rows"
+        return f"verdict: schema only: {counted(len(told), 'table')} as planned, without rows"
     if found is Verdict.NOT_VERIFIED:
         return f"verdict: not verified: {what}"
     if found is Verdict.COUNTED:
@@ -56,10 +61,10 @@ def verdict_line(report: Report) -> str:
     else:
         line = f"verdict: equal: {what}, {_proof(told)}"
     if rejected := sum(outcome.rejected_rows for outcome in told):
-        line += f"; {_plural(rejected, 'row')} rejected to files"
+        line += f"; {counted(rejected, 'row')} rejected to files"
     if report.status is ExitStatus.UNTRANSLATED:
         pending = sum(skipped.needs_attention for skipped in report.plan.untranslated)
-        line += f"; {_plural(pending, 'schema object')} left for you (listed above)"
+        line += f"; {counted(pending, 'schema object')} left for you (listed above)"
     return line
 
 
@@ -146,7 +151,7 @@ def _wall(report: Report) -> str:
 # --- what a user should know -----------------------------------------------------------------------------------------
 
 
-def _coerced(report: Report) -> str:
+def _coerced(report: Report, sample_count: int | None) -> str:
     found = [(outcome.name, coercion) for outcome in outcomes(report) for coercion in outcome.coercions]
     if not found:
         return ""
@@ -155,17 +160,17 @@ def _coerced(report: Report) -> str:
     lines = [
         line
         for (name, rule, number), (_, coercion) in zip(rows, found, strict=True)
-        for line in _samples(f"  {name.ljust(widths[0])}  {rule.ljust(widths[1])}  {number.rjust(widths[2])}", coercion)
+        for line in _samples(
+            f"  {name.ljust(widths[0])}  {rule.ljust(widths[1])}  {number.rjust(widths[2])}",
+            coercion.samples[:sample_count],
+        )
     ]
     return "\n".join(["coerced by rule (docs/coercion.md):", *lines])
 
 
-def _samples(heading: str, coercion: Coercion) -> list[str]:
+def _samples(heading: str, samples: Sequence[tuple[str, str, str]]) -> list[str]:
     """The heading with the first sample behind it, the others below that one."""
-    told = [
-        f"{key}: {_cut(before, _LONGEST_VALUE)} → {_cut(after, _LONGEST_VALUE)}"
-        for key, before, after in coercion.samples
-    ]
+    told = [f"{key}: {_cut(before, _LONGEST_VALUE)} → {_cut(after, _LONGEST_VALUE)}" for key, before, after in samples]
     return [
         f"{heading}  {sample}" if not place else f"{' ' * len(heading)}  {sample}"
         for place, sample in enumerate(told or [""])
@@ -207,7 +212,7 @@ def _row_differences(outcome: TableOutcome) -> str:
     counts = ", ".join(f"{count(number)} {kind}" for kind, number in verified.difference_counts.items() if number)
     heading = f"differences in {outcome.name}: {counts or len(verified.differences)}"
     if verified.source_rows != verified.target_rows:
-        heading += f" (source {count(verified.source_rows)} rows, target {count(verified.target_rows)})"
+        heading += f" (source {counted(verified.source_rows, 'row')}, target {count(verified.target_rows)})"
     shown = verified.differences[:_LISTED_DIFFERENCES]
     lines = [f"  {_difference(difference)}" for difference in shown]
     rest = sum(verified.difference_counts.values()) - len(shown)
@@ -238,10 +243,6 @@ def listed(lines: Iterable[str], limit: int = 20) -> list[str]:
     every = list(lines)
     rest = len(every) - limit
     return every if rest <= 0 else [*every[:limit], f"… and {rest:,} more"]
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cut(text: str, longest: int) -> str:

@@ -5,6 +5,7 @@ Invariant: a failure prints exactly one `error:` line, no traceback without --de
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError
 from etl.model import Refusal
 from etl.options import Options
@@ -44,7 +46,8 @@ def run_job(job: Job[Outcome], options: Options, progress_kind: str, leave: Leav
 def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStatus:
     """Print the report, write the JSON files, say on stderr what is left to do; returns the exit status."""
     width = shutil.get_terminal_size(fallback=(160, 24)).columns
-    write_out(describe_plan(report) if options.dry_run else render(report, width))
+    samples = None if logging.getLogger().isEnabledFor(logging.DEBUG) else 1  # the files have them all
+    write_out(describe_plan(report) if options.dry_run else render(report, width, samples))
     for path in paths:
         try:
             write_json(report, path)
@@ -134,8 +137,9 @@ def _problem_lines(error: RefusedError) -> list[str]:
     lines = []
     for problem in error.problems:
         first = f", first ({problem.key})" if problem.key else ""
-        times = "1 time" if problem.count == 1 else f"{count(problem.count)} times"
-        lines.append(f"{problem.table}.{problem.column}: {times}{first}: {_one_line(problem.reason)}")
+        lines.append(
+            f"{problem.table}.{problem.column}: {counted(problem.count, 'time')}{first}: {_one_line(problem.reason)}"
+        )
         lines.append(f"  solved by: {_one_line(problem.hint)}")
     return lines
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from etl.counted_nouns import counted
 from etl.errors import EtlError, ExitStatus
 from etl.options import Options, default_jobs
 from etl.shell.console import deliver, run_job, say, write_out
@@ -32,7 +33,7 @@ def demonstrate(directory: Path, rows: int, progress_kind: str, reports: Sequenc
 
     _claim(directory)
     source = directory / "shop.db"
-    say(f"sample database: {source}, {build_sample(source, rows):,} rows")
+    say(f"sample database: {source}, {counted(build_sample(source, rows), 'row')}")
     server = start_server(directory / "postgres")
     say(f"embedded PostgreSQL: {server.dsn}")
 

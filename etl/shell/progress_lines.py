@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from etl.counted_nouns import counted
 from etl.progress import Progress, SilentProgress
 from etl.shell.meter import Meter
 from etl.shell.units import clock, count, duration, short_count, size
@@ -30,7 +31,7 @@ def open_progress(kind: str, stream: TextIO) -> Iterator[Progress]:
     elif kind == "json":
         yield JsonProgress(stream)
     else:
-        yield SilentProgress()
+        yield SilentProgress(stream)
 
 
 class PlainProgress:
@@ -47,7 +48,7 @@ class PlainProgress:
     def start_phase(self, phase: str, total_rows: int) -> None:
         """Tell the phase and how much is to come."""
         self._phase, self._whole, self._tables = phase, Meter(total_rows), {}
-        self._say(f"{phase}: about {count(total_rows)} rows" if total_rows else f"{phase}: started")
+        self._say(f"{phase}: about {counted(total_rows, 'row')}" if total_rows else f"{phase}: started")
 
     def start_table(self, table: str, total_rows: int) -> None:
         """Remember it; lines tell finished tables only."""
@@ -70,7 +71,7 @@ class PlainProgress:
             return
         if meter.rows:
             seconds = max(meter.seconds, 1e-6)
-            figures = f"{count(meter.rows)} rows, {size(meter.source_bytes)} in {duration(seconds)}"
+            figures = f"{counted(meter.rows, 'row')}, {size(meter.source_bytes)} in {duration(seconds)}"
             self._say(f"{self._phase}: {table}: {figures} ({short_count(meter.rows / seconds)} rows/s)")
         else:
             self._say(f"{self._phase}: {table}: done in {duration(meter.seconds)}")
@@ -83,9 +84,13 @@ class PlainProgress:
         """A line of its own."""
         self._say(f"note: {message}")
 
+    def advise(self, message: str) -> None:
+        """As a note."""
+        self.note(message)
+
     def _state(self) -> str:
         whole = self._whole
-        told = f"{count(whole.rows)} rows"
+        told = counted(whole.rows, "row")
         if whole.fraction is not None:
             told = (
                 f"{count(whole.rows)} of about {count(max(whole.total_rows, whole.rows))} rows ({whole.fraction:.0%})"
@@ -145,6 +150,10 @@ class JsonProgress:
     def note(self, message: str) -> None:
         """``note``."""
         self._say("note", message=message)
+
+    def advise(self, message: str) -> None:
+        """As a note."""
+        self.note(message)
 
     def _say(self, event: str, **facts: Any) -> None:
         record = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **facts}

@@ -58,19 +58,29 @@ def failed(etl: EtlCommand, source: Path, dsn: str, *more: str) -> Done:
 MENDED = ("--resume", "--cast", "small.day=text", "--jobs", "1", "--progress", "plain")
 
 
+def test_what_is_kept_is_said_even_to_who_wants_no_progress(source: Path, etl: EtlCommand, database_dsn: str) -> None:
+    """A cron job's mail is the only place to learn that a schema of some gigabytes stays."""
+    done = etl("migrate", source, database_dsn, "--jobs", "1", "--progress", "none")
+    (schema,) = fetch(database_dsn, NAMES)
+    notes = [line for line in done.err.splitlines() if line.startswith("note: ")]
+    assert [line.partition(",")[0] for line in notes] == [f"note: kept in {schema}: 1 finished table"]
+    assert "--resume" in notes[0]
+    assert "etl clean" in notes[0]
+
+
 def test_finished_tables_are_kept_and_the_rest_is_loaded(
     source: Path, etl: EtlCommand, database_dsn: str, tmp_path: Path
 ) -> None:
     """The way on is printed; the report of the second run says of the kept table what the first one saw."""
     done = failed(etl, source, database_dsn)
-    assert "1 finished tables" in done.err
+    assert "1 finished table," in done.err
     assert "--resume" in done.err
     assert "etl clean" in done.err
     (schema,) = fetch(database_dsn, NAMES)
     report = tmp_path / "r.json"
     resumed = etl("migrate", source, database_dsn, *MENDED, "--report", report)
     assert resumed.status == 0, resumed.err
-    assert f"going on in {schema}: 1 finished tables with 60,000 rows are kept" in resumed.err
+    assert f"going on in {schema}: 1 finished table with 60,000 rows kept" in resumed.err
     assert "load: big" not in resumed.err
     tables = {table["name"]: table for table in json.loads(report.read_text())["tables"]}
     assert tables["big"]["coerced"] == {"epoch-s": ROWS}

@@ -223,7 +223,7 @@ def test_orphans_may_stay_under_a_foreign_key_that_says_so(
     source = make_source(FAMILY)
     done = etl("migrate", source, database_dsn, "--orphans", "not-valid", "--report", report)
     assert done.status == 5, done.err
-    assert "1 rows of child have no parent in parent, first (id=11)" in done.out
+    assert "1 row of child without a parent in parent, first (id=11)" in done.out
     valid = dict(
         rows_of(
             database_dsn,

@@ -36,7 +36,7 @@ def test_only_the_named_rows_change(application: Application, database_dsn: str)
     only_backfill(application, UPDATE)
     done = application.move("--only", "backfill")
     assert done.status == 0, done.out + done.err
-    assert "device: 1 rows got their owner; 1 rows are incomplete" in done.out
+    assert "device: 1 row got their owner; 1 row with an owner in part only" in done.out
     expected = [(1, "ada", 1000), (2, None, None), (3, "eve", None), (4, "x", 5)]
     assert rows_of(database_dsn, "select id, owner, uid from device order by id") == expected
     again = application.move("--only", "backfill")
@@ -85,8 +85,8 @@ def test_what_does_not_fit_is_named(application: Application, database_dsn: str,
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("(4, 'd', 'eve', null)", "session.uid: 1 rows have none, and where does not name them"),
-        ("(4, 'd', null, 5)", "session.uid: 1 rows that where names have one already"),
+        ("(4, 'd', 'eve', null)", "session.uid: 1 row has none, and where does not name them"),
+        ("(4, 'd', null, 5)", "session.uid: 1 row has an owner already"),
     ],
 )
 def test_a_transfer_fills_just_what_where_names(

@@ -88,7 +88,7 @@ async def test_a_view_whose_rows_differ_is_not_created(
     )
     done = etl("migrate", path, database_dsn)
     assert done.status == 5, done.err
-    assert "translated differently: 1 rows different of 1" in reason(done, "sums")
+    assert "translated differently: 1 row different of 1" in reason(done, "sums")
     assert "it reads a view that is not created" in reason(done, "sign")
     assert set(await views_of(database_dsn)) == {"plain"}
 

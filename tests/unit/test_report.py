@@ -126,9 +126,13 @@ def test_the_last_line_is_the_verdict() -> None:
 
 
 def test_coercions_are_listed_by_rule_with_one_sample() -> None:
-    """What was changed on the way is named, counted and shown."""
-    coercion = Coercion("at", "date-to-timestamp", 7, (("rowid=4", "'2024-01-01'", "2024-01-01 00:00:00"),))
-    text = render(report_of(loaded=(loaded("orders", coercions=(coercion,)), loaded("events", 10))))
+    """What was changed on the way is named, counted and shown; a wide table must still fit on a screen."""
+    samples = (("rowid=4", "'2024-01-01'", "2024-01-01 00:00:00"), ("rowid=9", "'2024-01-02'", "2024-01-02 00:00:00"))
+    coercion = Coercion("at", "date-to-timestamp", 7, samples)
+    report = report_of(loaded=(loaded("orders", coercions=(coercion,)), loaded("events", 10)))
+    text = render(report)
+    assert "rowid=9" not in text
+    assert "rowid=9: '2024-01-02' → 2024-01-02 00:00:00" in render(report, sample_count=None)
     line = next(line for line in text.splitlines() if "date-to-timestamp" in line)
     assert "orders.at" in line
     assert "7" in line

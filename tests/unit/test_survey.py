@@ -267,7 +267,7 @@ def test_a_clean_source_is_called_clean(make_source: MakeSource) -> None:
     """Status 0 and no problem; with a view, 5, as the migration ends."""
     script = "create table t (a int); insert into t values (1);"
     clean = survey(make_source(script))
-    assert (clean.status, clean.problems, clean.verdict) == (0, (), "clean: 1 rows in 1 tables would load")
+    assert (clean.status, clean.problems, clean.verdict) == (0, (), "clean: 1 row in 1 table would load")
     assert survey(make_source(script + "create view v as select random();", name="v.db")).status == 5
 
 

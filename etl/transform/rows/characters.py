@@ -6,6 +6,7 @@ blob that does not fit is no text gone wrong.
 
 from __future__ import annotations
 
+from etl.counted_nouns import counted
 from etl.model import PgType, Reading, StorageClass
 from etl.transform.rows.outcomes import Converted, Outcome, refuse
 from etl.transform.rows.rendering import SourceValue
@@ -98,7 +99,7 @@ def _refuse_encoding(value: SourceValue, storage: StorageClass, target: PgType, 
 def _refuse_length(
     value: SourceValue, storage: StorageClass, length: int, target: PgType, flag: str | None = None
 ) -> Outcome:
-    return refuse(value, storage, target, f"has {length} characters, too long for {target}", "text", flag)
+    return refuse(value, storage, target, f"has {counted(length, 'character')}, too long for {target}", "text", flag)
 
 
 def _refuse_size(value: SourceValue, storage: StorageClass, target: PgType) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from etl.counted_nouns import counted
 from etl.model import Plan, SkippedObject, Statement
 
 
@@ -39,7 +40,8 @@ def with_unvalidated(plan: Plan, broken: Statement, orphan_count: int, first: st
         "foreign key",
         key.name,
         broken.sql,
-        f"{orphan_count:,} rows of {table.source.name} have no parent in {key.parent}, first {first}: it is NOT VALID"
+        f"{counted(orphan_count, 'row')} of {table.source.name} without a parent in {key.parent}, first {first}: it is"
+        " NOT VALID"
         " (kept for new rows, not proven for these)",
         table=table.source.name,
     )

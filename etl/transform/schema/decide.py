@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from etl.counted_nouns import counted
 from etl.model import (
     Coercion,
     ColumnCensus,
@@ -167,7 +168,7 @@ def _wider_text(column: ColumnPlan, survey: ColumnSurvey) -> tuple[PgType, str] 
     long_numbers = any(values.first.storage in _NUMBERS for values in survey.refused)
     if longest <= length and not long_numbers:
         return None
-    held = f"holds {longest} characters" if longest > length else "holds longer numbers"
+    held = f"holds {counted(longest, 'character')}" if longest > length else "holds longer numbers"
     return PgType("text"), f"declared {column.source.declared}, {held}"
 
 
@@ -177,7 +178,7 @@ def _wider_numeric(column: ColumnPlan, census: ColumnCensus) -> tuple[PgType, st
     if census.digits_before > whole:
         return PgType("numeric"), f"declared {declared}, holds {census.digits_before} digits before the point"
     if census.rounding_losses:
-        return PgType("numeric"), f"declared {declared}, {census.rounding_losses:,} values have more decimals"
+        return PgType("numeric"), f"declared {declared}, {counted(census.rounding_losses, 'value')} with more decimals"
     return None
 
 
@@ -186,7 +187,7 @@ def _with_zone(column: ColumnPlan, survey: ColumnSurvey) -> tuple[PgType, str] |
     if not zoned:
         return None
     naive = survey.census.classes[StorageClass.TEXT] - zoned
-    held = f"declared {column.source.declared}, {zoned:,} values have an offset"
+    held = f"declared {column.source.declared}, {counted(zoned, 'value')} with an offset"
     if naive <= 0:
         return PgType("timestamptz"), held
     return PgType("timestamptz"), f"{held}, {naive:,} have none and are read in {column.reading.timezone}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from etl.counted_nouns import counted
 from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, Plan, SkippedObject, TablePlan
 from etl.transform.schema.relations import SCHEMA
 
@@ -18,7 +19,7 @@ def describe(plan: Plan, *, target_asked: bool = False) -> str:
 
 def _lines(plan: Plan, target_asked: bool) -> Iterator[str]:
     parts = [
-        f"{len(part)} table{'' if len(part) == 1 else 's'} to {way}"
+        f"{counted(len(part), 'table')} to {way}"
         for way, part in (("create", plan.created.tables), ("fill", plan.filled.tables))
         if part or (way == "create" and not plan.tables)
     ]
@@ -53,7 +54,7 @@ def _lines(plan: Plan, target_asked: bool) -> Iterator[str]:
 
 def _table(table: TablePlan) -> Iterator[str]:
     renamed = f" (from {table.source.name})" if table.source.name != table.name else ""
-    rows = f", about {table.source.rows_estimate:,} rows" if table.source.rows_estimate else ""
+    rows = f", about {counted(table.source.rows_estimate, 'row')}" if table.source.rows_estimate else ""
     yield f"{table.way} table {table.name}{renamed}{rows}{f': {table.why}' if table.why else ''}"
     names = max(len(column.name) for column in table.columns)
     declared = max(len(column.source.declared or "no type") for column in table.columns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from etl.counted_nouns import counted
 from etl.model import (
     Affinity,
     ColumnPlan,
@@ -90,7 +91,8 @@ def _already_lost(column: ColumnPlan, survey: ColumnSurvey) -> str | None:
         return None
     declared = column.source.declared
     return (
-        f"{numbers:,} values are numbers although the column is declared {declared}: SQLite itself stores '007' as 7 "
+        f"{counted(numbers, 'value is a number', plural='values are numbers')} although the column is declared"
+        f" {declared}: SQLite itself stores '007' as 7 "
         "there, and what it changed is not in the file any more"
     )
 
