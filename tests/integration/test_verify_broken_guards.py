@@ -6,19 +6,20 @@ Verification proves the storage classes by itself (etl/verify/source.py), so it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
 
 from etl.errors import ExitStatus
-from etl.extract import pages, proof, stored_values
+from etl.extract import leaf_pages, pages, proof, stored_values
 from etl.extract.cell_texts import CellTexts
 from etl.extract.pages import read_pages
-from etl.model import PlainColumn, SourcePage
+from etl.extract.records import Rows
+from etl.model import PlainColumn, SourcePage, TargetPage
 from etl.options import Options
-from etl.phases import inspection
+from etl.phases import inspection, loading
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report
@@ -136,3 +137,48 @@ def test_with_its_guard_the_value_arrives(
     if lane == "SQLite":
         through_sqlite(monkeypatch)
     assert run(GUARDS[case], make_source, database_dsn).status is ExitStatus.DONE
+
+
+def skip_between_pages(patch: Patch) -> None:
+    """A page of the key ranges begins one rowid too late."""
+    through_sqlite(patch)
+    bounds: Callable[..., str] = pages.Reading._range
+
+    def late(self: pages.Reading, after: int | None) -> str:
+        return bounds(self, None if after is None else after + 1)
+
+    patch.setattr(pages.Reading, "_range", late)
+
+
+def skip_between_leaf_pages(patch: Patch) -> None:
+    """Every page of leaves but the first lacks its first row."""
+    cut: Callable[..., Iterator[Rows]] = leaf_pages.cut_rows
+
+    def late(rows: Rows, page_bytes: int) -> Iterator[Rows]:
+        for part in cut(rows, page_bytes):
+            yield part if part.rowids[0] == 1 else part.part(1, len(part.rowids))
+
+    patch.setattr(leaf_pages, "cut_rows", late)
+
+
+@pytest.mark.parametrize("skip", [skip_between_pages, skip_between_leaf_pages])
+def test_a_row_skipped_between_two_pages_is_missing(
+    skip: Callable[[Patch], None], make_source: MakeSource, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classical mistake of keyset paging: whole pages look right, and one row between them is in none."""
+    rows = [(n, f"{n:0100d}") for n in range(1, 1001)]
+    source = make_source("create table t (id integer primary key, v text)", {"t": rows})
+    firsts: list[int] = []
+    coerce = loading.coerce_page
+
+    def noted(page: SourcePage, *rest: Any) -> TargetPage:
+        firsts.append(int(page.keys[0][0].as_py()))
+        return coerce(page, *rest)
+
+    monkeypatch.setattr(loading, "coerce_page", noted)
+    skip(monkeypatch)
+    report = asyncio.run(migrate(Options(source, database_dsn, page_bytes=16 << 10), SilentProgress()))
+    assert report.status is ExitStatus.DIFFERENT
+    (table,) = report.verified
+    assert len(firsts) > 2
+    assert [(one.kind, one.key) for one in table.differences] == [("missing", f"id={key - 1}") for key in firsts[1:]]
