@@ -37,6 +37,8 @@ async def check_target(
         await check_room(connection, plan.created, replacing.tables)
         if replacing.tables:
             await check_replacement(connection, plan.created, replacing.dependents)
+    elif plan.views:
+        await check_roles(connection, plan)
 
 
 async def check_privileges(connection: asyncpg.Connection, schema: str, lent: str | None) -> None:

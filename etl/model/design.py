@@ -157,6 +157,7 @@ class ViewPlan:
     sql: str
     table: TablePlan  # the view as a table: its columns, for the comparison of its rows
     reads: tuple[str, ...] = ()  # the planned views that it is built on
+    tables: tuple[str, ...] = ()  # the source tables whose rows it shows, directly or through other views
 
 
 @dataclass(frozen=True, slots=True)

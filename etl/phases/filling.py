@@ -16,6 +16,7 @@ from etl.load.build import execute
 from etl.load.connect import guarded, named_errors
 from etl.load.fill import Fill, filling
 from etl.load.journal import Staging
+from etl.load.privileges import settle_privileges
 from etl.load.publish import move_tables
 from etl.model import TablePlan
 from etl.phases.comparison import compare
@@ -117,5 +118,6 @@ async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report
             await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
     plan = await build_views(run, filled, report.plan)
     async with run.connections.borrow() as connection:
+        await settle_privileges(connection, replace(plan, tables=()), schema_is_new=False)
         found = await compare_objects(connection, replace(outward, views=plan.views), plan.schema)
     return with_differences(replace(report, plan=plan), found)

@@ -28,7 +28,7 @@ async def build_views(run: Run, place: Workplace, plan: Plan) -> Plan:
     for view in plan.views:
         reason = await _difference(run, place, view)
         if reason is not None:
-            reasons[view.name] = f"translated differently: {reason}"
+            reasons[view.name] = f"{_with_other_rows(run, view) or 'translated differently'}: {reason}"
     reasons |= _for_readers(reasons, plan)
     names = [view.name for view in reversed(plan.views) if view.name in reasons]
     async with run.connections.borrow() as connection:
@@ -65,6 +65,15 @@ async def _difference(run: Run, place: Workplace, view: ViewPlan) -> str | None:
             raise
         return error.message
     return None if found.verdict is Verdict.EQUAL else _shown(found)
+
+
+def _with_other_rows(run: Run, view: ViewPlan) -> str | None:
+    """Why a view may differ although its translation is right: rows that it shows in SQLite have gone to files."""
+    if run.rejects is None:
+        return None
+    counts = {table: len(run.rejects.file_of(table).ordinals) for table in view.tables}
+    rejected = [f"{count:,} rows of {table}" for table, count in counts.items() if count]
+    return f"cannot be compared, since {', '.join(rejected)} were rejected and SQLite shows them" if rejected else None
 
 
 def _shown(found: VerifiedTable) -> str:

@@ -117,6 +117,37 @@ async def test_owner_and_grants_are_as_asked_for(
     assert etl("migrate", source, mover, *flags, "--dry-run").out.count(roles["owner"]) == 1
 
 
+@pytest.mark.parametrize("there", ["", "t", "t, u"])
+async def test_views_over_the_applications_own_tables_are_handed_over_too(
+    etl: EtlCommand, database_dsn: str, make_source: MakeSource, roles: dict[str, str], there: str
+) -> None:
+    """Whether the run made all of their tables, some of them or none."""
+    path = make_source(f"{SOURCE} create table u (id integer primary key); create view w as select id from u;")
+    mover = with_role(database_dsn, roles["mover"], "secret")
+    own = {"t": "create table app.t (id bigint primary key, name text)", "u": "create table app.u (id bigint)"}
+    run_apart(
+        execute(
+            database_dsn,
+            f"grant {roles['owner']} to {roles['mover']}",
+            f"alter default privileges for role {roles['owner']} in schema app grant select on tables to public",
+        )
+    )
+    run_apart(execute(mover, *(sql for name, sql in own.items() if name in there)))
+    flags = ("--target-schema", "app", "--owner", roles["owner"], "--grant", f"{roles['reader']}=select")
+    refused = etl("migrate", path, mover, *flags[:2], "--owner", "nobody_at_all")
+    assert "there is no role nobody_at_all" in refused.errors[0]
+    done = etl("migrate", path, mover, *flags)
+    assert done.status == 0, done.err
+    views = await ask(
+        database_dsn,
+        "select relname::text, pg_get_userbyid(relowner)::text, relacl::text from pg_class"
+        " where relnamespace = 'app'::regnamespace and relkind = 'v' order by 1",
+    )
+    assert [view[:2] for view in views] == [("v", roles["owner"]), ("w", roles["owner"])]
+    for _, _, acl in views:
+        assert {f"{roles['reader']}=r/{roles['owner']}", f"=r/{roles['owner']}"} <= entries(acl)
+
+
 def test_what_a_role_may_not_do_is_said_before_a_row_moves(
     etl: EtlCommand, database_dsn: str, source: Path, roles: dict[str, str]
 ) -> None:

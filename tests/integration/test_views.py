@@ -93,6 +93,24 @@ async def test_a_view_whose_rows_differ_is_not_created(
     assert set(await views_of(database_dsn)) == {"plain"}
 
 
+async def test_a_view_over_rejected_rows_says_that_they_are_the_reason(
+    etl: EtlCommand, database_dsn: str, make_source: MakeSource
+) -> None:
+    """Its translation may be right: nobody can tell, since SQLite shows rows that the target has not."""
+    path = make_source(
+        "create table t (id integer primary key, d date); insert into t values (1, '2020-01-01'), (2, 'soon');"
+        "create table u (id integer primary key); insert into u values (1);"
+        "create view all_t as select id from t; create view over_it as select id from all_t;"
+        "create view all_u as select id from u;"
+    )
+    done = etl("migrate", path, database_dsn, "--on-error", "reject", "--cast", "t.d=date")
+    assert done.status == 3, done.err
+    for view in ("all_t", "over_it"):
+        words = "cannot be compared, since 1 rows of t were rejected and SQLite shows them: 1 rows missing of 2"
+        assert words in reason(done, view)
+    assert set(await views_of(database_dsn)) == {"all_u"}
+
+
 async def test_a_second_run_replaces_its_own_views(etl: EtlCommand, database_dsn: str, source: Path) -> None:
     """--mode replace drops the views of the same names with the tables, never a stranger's view."""
     assert etl("migrate", source, database_dsn).status == 5

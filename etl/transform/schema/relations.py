@@ -30,6 +30,7 @@ class Relation:
     columns: tuple[ScopeColumn, ...]
     names: tuple[str, ...]  # of the columns, as SQLite calls them
     name: str = ""  # in the target, where it is a view
+    tables: tuple[str, ...] = ()  # the source tables whose rows it shows
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,11 @@ def _plan_view(view: SourceView, relations: Mapping[str, Relation], plan: Plan) 
     query = translator.translate(parse_query(_body(view.sql)))
     if len(query.operands) != len(view.columns):
         raise Untranslatable("its columns cannot be told")
-    reads = (relations[name].name for name in sorted(translator.used & relations.keys()))
+    read = [relations[name] for name in sorted(translator.used & relations.keys())]
     name = plan.view_names.get(view.name, view.name)
     table = _as_table(view, query, name, plan.lowercase)
-    return ViewPlan(view, name, query.sql, table, tuple(name for name in reads if name))
+    tables = dict.fromkeys(name for relation in read for name in relation.tables)
+    return ViewPlan(view, name, query.sql, table, tuple(each.name for each in read if each.name), tuple(tables))
 
 
 def _as_table(view: SourceView, query: Query, name: str, lowercase: bool) -> TablePlan:
@@ -109,7 +110,7 @@ def _table_relation(table: TablePlan) -> Relation:
         for column in table.columns
     )
     names = tuple(column.source.name for column in table.columns)
-    return Relation(f"{SCHEMA}.{quote(table.name)}", columns, names)
+    return Relation(f"{SCHEMA}.{quote(table.name)}", columns, names, tables=(table.source.name,))
 
 
 def _view_relation(view: ViewPlan) -> Relation:
@@ -118,7 +119,7 @@ def _view_relation(view: ViewPlan) -> Relation:
         for column in view.table.columns
     )
     names = tuple(column.source.name for column in view.table.columns)
-    return Relation(f"{SCHEMA}.{quote(view.name)}", columns, names, view.name)
+    return Relation(f"{SCHEMA}.{quote(view.name)}", columns, names, view.name, view.tables)
 
 
 def _affinity(column: ColumnPlan) -> Affinity:
