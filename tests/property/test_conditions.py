@@ -198,7 +198,11 @@ VALUES = ["n", "-n", "n + 1", "n * 2", "n / 3", "n % 3", "x * 2", "x + n", "p * 
           "hex(r)", "n > 1", "a = b or n is null", "a like 'A%'",
           "case when n > 1 then 'many' when n = 1 then 'one' end", "case flag when 1 then 'on' else 'off' end",
           "iif(a like 'A%', n, m)", "nullif(a, b)", "max(n, 2)", "min(x, 0.5)", "abs(x)", "instr(a, b)",
-          "cast(flag as text)", "coalesce(n, flag)", "a || n || flag", "cast(n as real) / 2"]  # fmt: skip
+          "round(x)", "round(n, 2)", "round(p, 2)", "round(p, 3)", "round(flag)",
+          "printf('%d|%5d|%-5d|%05d', n, n, m, n)",
+          "printf('<%s>%6s%-3s', a, b, a)", "format('%.2f %8.3f%%', p, p)", "printf('%09.2f', p)",
+          "printf('%d', flag)", "cast(flag as text)", "coalesce(n, flag)", "a || n || flag",
+          "cast(n as real) / 2"]  # fmt: skip
 
 
 def test_translated_values_are_those_of_sqlite(server_dsn: str) -> None:

@@ -1,4 +1,4 @@
-"""Translate SQLite's aggregates: count, sum, total, avg, min and max.
+"""Translate SQLite's aggregates: count, sum, total, avg, min, max and group_concat.
 
 Invariant: an aggregate gives the type that SQLite gives, whatever PostgreSQL would make of it: the sum of integers is
 an integer, an average a real.
@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from etl.transform.schema.operators import BIGINT, DOUBLE, Operators
+from etl.transform.schema.json_paths import JSON_VALUE
+from etl.transform.schema.names import quote_text
+from etl.transform.schema.operators import BIGINT, DOUBLE, TEXT, Operators
 from etl.transform.schema.scope import Operand, QueryScope, find_column
 from etl.transform.schema.syntax import Untranslatable, unwrapped
 
-AGGREGATES = frozenset({"count", "sum", "total", "avg", "min", "max"})
+TEXT_AGGREGATES = frozenset({"group_concat", "string_agg"})
+AGGREGATES = frozenset({"count", "sum", "total", "avg", "min", "max"}) | TEXT_AGGREGATES
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Aggregates(Operators):
             raise Untranslatable(f"{name}() of all rows is translated within a view only")
         if name == "count" and (not arguments or isinstance(arguments[0], exp.Star)):
             return Operand.of(f"count(*){where}", BIGINT)
+        if name in TEXT_AGGREGATES:
+            return self._gathered(name, arguments, where)
         distinct = ""
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             arguments, distinct = arguments[0].expressions, "distinct "
@@ -48,9 +53,24 @@ class Aggregates(Operators):
             return Operand.of(f"count({distinct}{operand.sql}){where}", BIGINT)
         return self._sum(name, distinct, operand, where)
 
+    def _gathered(self, name: str, arguments: Sequence[exp.Expression], where: str) -> Operand:
+        """group_concat(): texts in the order in which SQLite finds their rows."""
+        if len(arguments) not in {1, 2} or not isinstance(self.scope, QueryScope):
+            raise Untranslatable(f"{name}() with {len(arguments)} arguments is not translated")
+        if any(isinstance(argument, exp.Distinct | exp.Order) for argument in arguments):
+            raise Untranslatable(f"{name}() with DISTINCT or ORDER BY is not translated")
+        separator = unwrapped(arguments[1]) if len(arguments) == 2 else exp.Literal.string(",")
+        if not isinstance(separator, exp.Literal) or not separator.is_string:
+            raise Untranslatable(f"{name}() is translated with a constant separator only")
+        text = self._as_text(self._legible(self.value(arguments[0])))
+        between = quote_text(str(separator.this))
+        return Operand.of(f"string_agg({text}, {between}{self.scope.rows.found()}){where}", TEXT)
+
     def _sum(self, name: str, distinct: str, operand: Operand, where: str) -> Operand:
-        number = self._number(operand)  # numerics are summed as the binary64 that SQLite sums
-        total = f"sum({distinct}{number.sql}){where}"
+        number = self._number(operand)
+        # decimals are added exactly, which is what SQLite's compensated sum of their binary64 comes to
+        exact = operand if operand.type.name == "numeric" and operand.kind == "number" else number
+        total = f"sum({distinct}{exact.sql}){where}" + ("::double precision" if exact is operand else "")
         if name == "total":
             return Operand.of(f"coalesce({total}::double precision, 0)", DOUBLE)
         if name == "avg":
@@ -61,7 +81,7 @@ class Aggregates(Operators):
 
     def _extreme_row(self, name: str, operand: Operand, node: exp.Expression, where: str) -> Operand:
         self._require_bytes(node, True)
-        if operand.kind in {"boolean", "uuid", "json", "jsonb"}:
+        if operand.kind in {"boolean", "uuid", "json", "jsonb", JSON_VALUE}:
             raise Untranslatable(f"{name}() of {operand.type} is not translated")
         collated = f'{operand.sql} collate "C"' if operand.kind == "text" else operand.sql
         return replace(operand, sql=f"{name}({collated}){where}", constant=False)

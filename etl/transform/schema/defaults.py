@@ -89,11 +89,36 @@ def constant(node: exp.Expression) -> Constant:
         return bytes.fromhex(str(node.this))
     if isinstance(node, exp.Literal | exp.Boolean | exp.Neg):
         return _number(number_literal(node))
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod | exp.DPipe):
+        folded = _folded(node)
+        if folded is not None:
+            return folded
     if isinstance(node, exp.Column):
         # `default abc` and `default "abc"` are strings to SQLite, but for its three clock words
         word = "" if node.this.quoted else node.name.lower()
         return Clock(CLOCK_WORDS[word]) if word in CLOCK_WORDS else str(node.name)
     return random_bytes(node) or clock_call(node)
+
+
+def _folded(node: exp.Expression) -> int | str | None:
+    """What SQLite makes of an expression of constants: integers within 64 bits, or texts behind one another."""
+    try:
+        left, right = constant(node.this), constant(node.expression)
+    except Untranslatable:  # the clock has arithmetic of its own
+        return None
+    if isinstance(node, exp.DPipe):
+        return f"{left}{right}" if isinstance(left, int | str) and isinstance(right, int | str) else None
+    if not isinstance(left, int) or not isinstance(right, int):
+        return None
+    if isinstance(node, exp.Div | exp.Mod):
+        if right == 0:
+            return None
+        quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
+        result = quotient if isinstance(node, exp.Div) else left - quotient * right
+    else:
+        result = left + right if isinstance(node, exp.Add) else left - right
+        result = left * right if isinstance(node, exp.Mul) else result
+    return result if -(2**63) <= result < 2**63 else None
 
 
 def _number(text: str) -> int | Decimal:

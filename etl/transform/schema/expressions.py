@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from etl.transform.schema.json_paths import JSON_TYPE, JSON_VALUE, compared
 from etl.transform.schema.literals import boolean_literal, exact_number, is_iso_date, number_literal
 from etl.transform.schema.names import quote_text
 from etl.transform.schema.operators import NUMBERS
@@ -35,7 +36,7 @@ ORDERINGS = frozenset({"<", "<=", ">", ">="})
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 VALUES = (
     *(exp.Anonymous, exp.Case, exp.DPipe, exp.Cast, exp.Literal, exp.Neg, exp.Boolean, exp.Subquery, exp.Filter),
-    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod),
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.JSONExtract, exp.JSONExtractScalar),
 )
 # what typeof() says of the values that a target type can hold
 CLASSES_OF_TYPE: Mapping[str, frozenset[str]] = {
@@ -178,6 +179,8 @@ def _comparison(node: exp.Expression, scope: Scope) -> str:
     if same is not None:
         return f"{same[0].sql} {sign} {same[1].sql}"
     operand = _operand(left, scope)
+    if operand.kind in {JSON_VALUE, JSON_TYPE} and sign in ORDERINGS:
+        raise Untranslatable("values inside documents have another order")
     if operand.type.name == "boolean" and sign in ORDERINGS:
         raise Untranslatable("booleans have no order worth keeping")
     if _is_constant(right, scope):
@@ -202,6 +205,8 @@ def _same_columns(left: exp.Expression, right: exp.Expression, scope: Scope) -> 
 
 def _same_kind(left: Operand, right: Operand) -> Operand:
     """The right operand, when both sides compare in PostgreSQL as they do in SQLite."""
+    if {left.kind, right.kind} & {JSON_VALUE, JSON_TYPE}:
+        raise Untranslatable("a value inside a document is compared with string constants only")
     if left.kind == right.kind and (left.kind in {"integer", "text"} or left.type == right.type):
         return right
     if left.type.name == right.type.name == "numeric" and "integer" not in {left.kind, right.kind}:
@@ -214,11 +219,7 @@ def _operand(node: exp.Expression, scope: Scope) -> Operand:
     column = find_column(node, scope)
     if column is not None:
         return column_operand(column)
-    if isinstance(
-        node, exp.Anonymous | exp.Case | exp.DPipe | exp.Cast | exp.Literal | exp.Neg | exp.Boolean | exp.Subquery
-    ):
-        return Scalars(scope, condition).value(node)
-    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+    if isinstance(node, VALUES):
         return Scalars(scope, condition).value(node)
     raise Untranslatable(_unknown(node))
 
@@ -240,6 +241,8 @@ def _literal(node: exp.Expression, operand: Operand, scope: Scope) -> str:
     if kind in NUMBER_TYPES:
         return exact_number(number_literal(node), kind)
     text = _string(node, scope)
+    if operand.kind in {JSON_VALUE, JSON_TYPE}:
+        return compared(text, operand)
     if kind in {"text", "varchar"}:
         return quote_text(text)
     if kind == "date" and is_iso_date(text):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from etl.model import PgType
+from etl.transform.schema.json_paths import arrow, as_shown, extract
 from etl.transform.schema.literals import LARGEST_EXACT, number_literal
 from etl.transform.schema.names import quote_text
 from etl.transform.schema.scope import (
@@ -65,6 +66,9 @@ class Operators:
             exp.Anonymous: self._call,
             exp.Filter: self._filtered,
             exp.Subquery: self._subquery,
+            exp.Window: self._window,
+            exp.JSONExtract: lambda node: arrow(node.this, node.expression, self.scope),
+            exp.JSONExtractScalar: lambda node: extract(node.this, node.expression, self.scope),
         }
 
     # --- operands --------------------------------------------------------------------------------------------------
@@ -96,7 +100,7 @@ class Operators:
 
     def texts(self, nodes: Sequence[exp.Expression]) -> list[str]:
         """The operands, which must be text."""
-        operands = [self.value(node) for node in nodes]
+        operands = [self._legible(self.value(node)) for node in nodes]
         for operand in operands:
             if operand.kind not in {"text", "null"}:
                 raise Untranslatable(f"{operand.sql} is no text")
@@ -144,7 +148,7 @@ class Operators:
         return Operand(f"{function}({left.sql}::numeric, {divisor})", PgType("numeric"), "integer")
 
     def _concatenation(self, node: exp.Expression) -> Operand:
-        parts = (self._as_text(self.value(part)) for part in (node.this, node.expression))
+        parts = (self._as_text(self._legible(self.value(part))) for part in (node.this, node.expression))
         return Operand.of(f"({' || '.join(parts)})", TEXT)
 
     @staticmethod
@@ -165,7 +169,7 @@ class Operators:
         last = [self.value(default)] if default is not None else []
         if node.this is not None:
             arms = [(exp.EQ(this=node.this, expression=when), then) for when, then in arms]
-        results = unify([*(then for _, then in arms), *last])
+        results = self.unified([*(then for _, then in arms), *last])
         whens = [self.condition(when, self.scope) for when, _ in arms]
         pairs = zip(whens, results.sqls, strict=False)
         rendered = " ".join(f"when {when} then {then}" for when, then in pairs)
@@ -186,6 +190,15 @@ class Operators:
             return Operand.of(f"{self._number(operand).sql}::double precision", DOUBLE)
         raise Untranslatable(f"a cast of {operand.sql} to {wanted} is not translated")
 
+    def unified(self, operands: Sequence[Operand]) -> Unified:
+        """Values that may stand for each other; in a view a value inside a document goes with text."""
+        kinds = {operand.kind for operand in operands} - {"null"}
+        return unify(operands if len(kinds) == 1 else [self._legible(operand) for operand in operands])
+
+    def _legible(self, operand: Operand) -> Operand:
+        """The operand; in a view a value inside a document as its text."""
+        return as_shown(operand) if isinstance(self.scope, QueryScope) else operand
+
     def _subquery(self, node: exp.Expression) -> Operand:
         """A query of one column and one row."""
         if not isinstance(self.scope, QueryScope):
@@ -197,6 +210,9 @@ class Operators:
 
     def _filtered(self, node: exp.Expression) -> Operand:
         raise Untranslatable(f"{node.key.upper()} is not translated")
+
+    def _window(self, node: exp.Expression) -> Operand:
+        raise Untranslatable("OVER is not translated")
 
     def _call(self, node: exp.Expression) -> Operand:
         raise Untranslatable(f"{node.name}() is not translated")

@@ -1,27 +1,30 @@
-"""Translate a SELECT: its tables, joins, groups and order, and what it selects.
+"""Translate a query: one SELECT, several of them united, and those that WITH gives names.
 
 Invariant: every clause is on an allow-list; a clause, a join or a function that is not on it makes the whole query
-untranslatable, with the reason. ``SCHEMA`` stands for the schema of the tables.
+untranslatable, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from etl.model import PgType
-from etl.transform.schema.expressions import condition
 from etl.transform.schema.names import quote
-from etl.transform.schema.relations import Query, Relation, Sources, as_relation, column_list, require_bytes
-from etl.transform.schema.scalars import Scalars
-from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn, find_column
-from etl.transform.schema.syntax import Untranslatable, unwrapped, written
+from etl.transform.schema.ordering import place_of, rows_at_the_end
+from etl.transform.schema.relations import Query, Relation, as_relation, column_list, require_bytes
+from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn
+from etl.transform.schema.select_statement import Select
+from etl.transform.schema.syntax import Untranslatable, unwrapped
 
 CLAUSES = frozenset(
-    {"expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit", "offset", "with_"}
+    {
+        *("expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit", "offset"),
+        *("with_", "windows"),
+    }
 )
+AT_THE_END = ("order", "limit", "offset")
 SET_OPERATIONS: Mapping[type[exp.Expression], str] = {
     exp.Union: "union",
     exp.Intersect: "intersect",
@@ -36,6 +39,7 @@ class QueryTranslator:
     relations: Mapping[str, Relation]
     used: set[str] = field(default_factory=set)
     outer: Mapping[str, ScopeColumn | None] = field(default_factory=dict)
+    by_bytes: bool = False  # what is selected is collated by bytes: both parts of a recursion must be
 
     def translate(self, node: exp.Expression) -> Query:
         """A SELECT, or several in UNION, INTERSECT or EXCEPT. Raises Untranslatable."""
@@ -49,7 +53,7 @@ class QueryTranslator:
         unknown = {name for name, value in node.args.items() if value} - CLAUSES
         if unknown:
             raise Untranslatable(f"{', '.join(sorted(unknown)).upper()} is not translated")
-        return _Select(self, node).translate()
+        return Select(self, node).translate()
 
     def within(self, scope: QueryScope, node: exp.Expression) -> tuple[str, list[Operand]]:
         """A query inside a query, which sees the columns of the outer one."""
@@ -58,26 +62,59 @@ class QueryTranslator:
         return query.sql, list(query.operands)
 
     def _with(self, node: exp.Expression) -> Query:
-        clause = node.args["with_"]
-        if clause.args.get("recursive"):
-            raise Untranslatable("WITH RECURSIVE is not translated")
         relations, rendered = dict(self.relations), []
         inner = QueryTranslator(relations, self.used, self.outer)
-        for cte in clause.expressions:
-            if cte.args["alias"].args.get("columns"):
-                raise Untranslatable("names of columns in WITH are not translated")
-            query, name = inner.translate(cte.this), cte.alias
-            rendered.append(f"{quote(name)} ({column_list(query.names)}) as ({query.sql})")
-            relations[name.lower()] = as_relation(quote(name), query)
+        recursive = ""
+        for cte in node.args["with_"].expressions:
+            if reads(cte.this, cte.alias):  # SQLite asks for no RECURSIVE
+                recursive, query = "recursive ", inner.recursion(cte)
+            else:
+                query = _renamed(inner.translate(cte.this), cte)
+            rendered.append(f"{quote(cte.alias)} ({column_list(query.names)}) as ({query.sql})")
+            relations[cte.alias.lower()] = as_relation(quote(cte.alias), query)
         body = node.copy()
         body.set("with_", None)
         query = inner.translate(body)
-        return replace(query, sql=f"with {', '.join(rendered)} {query.sql}")
+        return replace(query, sql=f"with {recursive}{', '.join(rendered)} {query.sql}")
+
+    def recursion(self, cte: exp.Expression) -> Query:
+        """A CTE that reads itself: what it begins with, and the step from its rows to further ones."""
+        union = unwrapped(cte.this)
+        args = {name for name, value in union.args.items() if value}
+        if (
+            not isinstance(union, exp.Union)
+            or args - {"this", "expression", "distinct"}
+            or reads(union.this, cte.alias)
+        ):
+            raise Untranslatable(f"the recursion of {cte.alias} is not translated")
+        relations = dict(self.relations)
+        inner = QueryTranslator(relations, self.used, self.outer, by_bytes=True)
+        first = _renamed(inner.translate(union.this), cte)
+        relations[cte.alias.lower()] = as_relation(quote(cte.alias), replace(first, keys=(), is_ordered=False))
+        return self._united(union, first, inner.translate(union.expression))
 
     def _set_operation(self, node: exp.Expression) -> Query:
-        if {name for name, value in node.args.items() if value} - {"this", "expression", "distinct"}:
-            raise Untranslatable("ORDER BY and LIMIT of a UNION are not translated")
-        left, right = self.translate(node.this), self.translate(node.expression)
+        unknown = {name for name, value in node.args.items() if value} - {"this", "expression", "distinct", *AT_THE_END}
+        if unknown:
+            raise Untranslatable(f"{', '.join(sorted(unknown)).upper()} of a UNION is not translated")
+        query = self._united(node, self.translate(node.this), self.translate(node.expression))
+        if not any(node.args.get(part) for part in AT_THE_END):
+            return query
+        places = [str(place + 1) for place in range(len(query.names))]  # two columns may have one name
+        shown = [replace(operand, sql=quote(place)) for operand, place in zip(query.operands, places, strict=True)]
+
+        def meant(term: exp.Expression) -> Operand:
+            place = place_of(term, query.names)
+            if place is None:
+                raise Untranslatable("a UNION is ordered by its own columns only")
+            require_bytes([query.collations[place]])
+            return shown[place]
+
+        end = " ".join(rows_at_the_end(node, meant))
+        sql = f"select * from ({query.sql}) as united ({column_list(places)}) {end}"
+        return replace(query, sql=sql, is_ordered=bool(node.args.get("order")))
+
+    def _united(self, node: exp.Expression, left: Query, right: Query) -> Query:
         if [operand.kind for operand in left.operands] != [operand.kind for operand in right.operands]:
             raise Untranslatable("the two sides of a UNION have columns of different kinds")
         every = not node.args.get("distinct")
@@ -86,136 +123,22 @@ class QueryTranslator:
         word = SET_OPERATIONS[type(node)] + (" all" if every else "")
         sides = (f"({side.sql})" if isinstance(part, exp.Select) else side.sql for side, part in
                  ((left, node.this), (right, node.expression)))  # fmt: skip
-        return replace(left, sql=f" {word} ".join(sides))
+        keys = () if every else (frozenset(left.names),)
+        return replace(left, sql=f" {word} ".join(sides), keys=keys, is_ordered=False)
 
 
-class _Select:
-    """One SELECT being translated."""
-
-    def __init__(self, translator: QueryTranslator, node: exp.Select) -> None:
-        self.node, self.sources = node, Sources(translator)
-
-    def translate(self) -> Query:
-        tables = self.sources.render(self.node)
-        self.scope = self.sources.scope
-        self.scalars = Scalars(self.scope, condition)
-        selected = list(self._selected())
-        operands = tuple(_shown(operand) for _, operand, _ in selected)
-        distinct = self.node.args.get("distinct")
-        if distinct is not None:
-            if distinct.args.get("on"):
-                raise Untranslatable("DISTINCT ON is not translated")
-            require_bytes([collation for _, _, collation in selected])
-        parts = [f"select {'distinct ' if distinct is not None else ''}{', '.join(o.sql for o in operands)}", *tables]
-        where, having = self.node.args.get("where"), self.node.args.get("having")
-        if where is not None:
-            parts.append(f"where {condition(where.this, self.scope)}")
-        parts += self._group(selected)
-        if having is not None:
-            parts.append(f"having {condition(having.this, self.scope)}")
-        parts += self._order(selected)
-        names = tuple(name for name, _, _ in selected)
-        return Query(" ".join(parts), names, operands, tuple(collation for _, _, collation in selected))
-
-    # --- what is selected ------------------------------------------------------------------------------------------
-
-    def _selected(self) -> Iterator[tuple[str, Operand, str]]:
-        """(name, value, collation) of each column."""
-        for node in self.node.expressions:
-            if isinstance(node, exp.Star):
-                yield from self._all_of(self.sources.sources)
-            elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
-                yield from self._all_of(
-                    [s for s in self.sources.sources if s[0].lower() == node.table.lower()], merged=True
-                )
-            else:
-                inner = unwrapped(node.this if isinstance(node, exp.Alias) else node)
-                column = find_column(inner, self.scope)
-                collation = column.collation if column is not None else "BINARY"
-                yield node.alias_or_name or written(node), self._value(inner), collation
-
-    def _all_of(
-        self, sources: Sequence[tuple[str, Relation, set[str]]], *, merged: bool = False
-    ) -> Iterator[tuple[str, Operand, str]]:
-        for alias, relation, hidden in sources:
-            for name, column in zip(relation.names, relation.columns, strict=True):
-                if merged or name.lower() not in hidden:
-                    yield name, _column_value(replace(column, qualifier=alias)), column.collation
-
-    def _value(self, node: exp.Expression) -> Operand:
-        """Columns of every type may be handed on; everything else is computed."""
-        column = find_column(node, self.scope)
-        return _column_value(column) if column is not None else self.scalars.value(node)
-
-    # --- GROUP BY, ORDER BY, LIMIT ---------------------------------------------------------------------------------
-
-    def _group(self, selected: Sequence[tuple[str, Operand, str]]) -> list[str]:
-        clause = self.node.args.get("group")
-        if clause is None:
-            return []
-        terms = []
-        for node in map(unwrapped, clause.expressions):
-            column = find_column(node, self.scope)
-            if column is not None:
-                require_bytes([column.collation])
-                terms.append(column.sql)
-            else:
-                terms.append((self._named(node, selected) or self._value(node)).sql)
-        return [f"group by {', '.join(terms)}"]
-
-    def _order(self, selected: Sequence[tuple[str, Operand, str]]) -> list[str]:
-        parts, clause = [], self.node.args.get("order")
-        if clause is not None:
-            terms = [self._ordered(term, selected) for term in clause.expressions]
-            parts.append(f"order by {', '.join(terms)}")
-        for word in ("limit", "offset"):
-            bound = self.node.args.get(word)
-            if bound is not None:
-                if not isinstance(bound.expression, exp.Literal) or not str(bound.expression.this).isdigit():
-                    raise Untranslatable(f"{word.upper()} is translated with a constant only")
-                parts.append(f"{word} {bound.expression.this}")
-        return parts
-
-    def _ordered(self, term: exp.Expression, selected: Sequence[tuple[str, Operand, str]]) -> str:
-        node = unwrapped(term.this)
-        operand = self._named(node, selected)
-        if operand is None:
-            column = find_column(node, self.scope)
-            require_bytes([column.collation] if column is not None else [])
-            operand = self._value(node)
-        collated = f'{operand.sql} collate "C"' if operand.kind == "text" else operand.sql
-        nulls = "first" if term.args.get("nulls_first") else "last"
-        return f"{collated}{' desc' if term.args.get('desc') else ''} nulls {nulls}"
-
-    @staticmethod
-    def _named(node: exp.Expression, selected: Sequence[tuple[str, Operand, str]]) -> Operand | None:
-        """What a place or an alias of the selected columns stands for."""
-        if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
-            place = int(str(node.this))
-            if 1 <= place <= len(selected):
-                return _bytes_only(selected[place - 1])
-        if isinstance(node, exp.Column) and not node.table:
-            found = [entry for entry in selected if entry[0].lower() == node.name.lower()]
-            if len(found) == 1:
-                return _bytes_only(found[0])
-        return None
+def reads(node: exp.Expression, name: str) -> bool:
+    """Whether the query names a table so."""
+    return any(table.name.lower() == name.lower() for table in node.find_all(exp.Table))
 
 
-def _bytes_only(entry: tuple[str, Operand, str]) -> Operand:
-    require_bytes([entry[2]])
-    return entry[1]
-
-
-def _column_value(column: ScopeColumn) -> Operand:
-    return replace(Operand.of(column.sql, column.type), reading=column.reading)
-
-
-def _shown(operand: Operand) -> Operand:
-    """The value as a column of a view: computed integers are bigint again."""
-    if operand.kind == "integer" and operand.type.name == "numeric":
-        return Operand.of(f"{operand.sql}::bigint", PgType("bigint"))
-    if operand.kind == "integer" and operand.type.name != "bigint":
-        return replace(operand, sql=f"{operand.sql}::bigint", type=PgType("bigint"))
-    if operand.constant:
-        return replace(operand, sql=f"{operand.sql}::{operand.type}")
-    return operand
+def _renamed(query: Query, cte: exp.Expression) -> Query:
+    """With the names of columns that the WITH clause gives."""
+    names = tuple(str(column.name) for column in cte.args["alias"].args.get("columns") or [])
+    if not names:
+        return query
+    if len(names) != len(query.names):
+        raise Untranslatable(f"{cte.alias} has another number of columns than its query")
+    given = dict(zip(query.names, names, strict=True))
+    keys = tuple(frozenset(given[name] for name in key) for key in query.keys)
+    return replace(query, names=names, keys=keys)

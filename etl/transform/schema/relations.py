@@ -6,7 +6,7 @@ left one, and else it is ambiguous.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,11 +15,14 @@ from sqlglot import exp
 from etl.model import Affinity
 from etl.transform.schema.expressions import condition
 from etl.transform.schema.names import quote
+from etl.transform.schema.row_order import RowOrder
 from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn
 from etl.transform.schema.syntax import Untranslatable, written
 
 SCHEMA = "\0"  # no name and no SQL text can hold it
-JOINS = frozenset({"", "INNER", "CROSS"})
+JOINS = frozenset({"", "INNER", "CROSS", "OUTER"})
+SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
+LEFT_SIDE = "\0left"  # qualifies the columns that USING compares with those of the new table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Relation:
     names: tuple[str, ...]  # of the columns, as SQLite calls them
     name: str = ""  # in the target, where it is a view
     tables: tuple[str, ...] = ()  # the source tables whose rows it shows
+    keys: tuple[frozenset[str], ...] = ()  # columns, as the target calls them, that tell its rows apart
+    scan: tuple[str, ...] | None = None  # columns in whose order SQLite finds its rows; () for the order they come in
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Query:
     names: tuple[str, ...]  # of the columns, as SQLite calls them
     operands: tuple[Operand, ...]
     collations: tuple[str, ...]
+    keys: tuple[frozenset[str], ...] = ()  # names of columns that tell its rows apart
+    is_ordered: bool = False
 
 
 class Translator(Protocol):
@@ -47,6 +54,7 @@ class Translator(Protocol):
     relations: Mapping[str, Relation]
     used: set[str]
     outer: Mapping[str, ScopeColumn | None]
+    by_bytes: bool
 
     def translate(self, node: exp.Expression) -> Query: ...
 
@@ -61,10 +69,24 @@ class Sources:
         self.sources: list[tuple[str, Relation, set[str]]] = []  # alias, relation, columns that USING has merged
         self.columns: dict[str, ScopeColumn | None] = dict(translator.outer)
         self.local: set[str] = set()
+        self.merged: dict[str, ScopeColumn] = {}  # the columns that USING and NATURAL have made one of two
 
     @property
     def scope(self) -> QueryScope:
         return QueryScope(self.columns, lambda node, scope: self.translator.within(scope, node))
+
+    @property
+    def rows(self) -> RowOrder:
+        """What is known of the joined rows: they are found source by source."""
+
+        def named(alias: str, names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(f"{quote(alias)}.{quote(name)}" for name in names)
+
+        keys = [{frozenset(named(alias, key)) for key in relation.keys} for alias, relation, _ in self.sources]
+        scans = [(alias, relation.scan) for alias, relation, _ in self.sources]
+        unknown = any(scan is None or (not scan and len(scans) > 1) for _, scan in scans)
+        scan = None if unknown else tuple(name for alias, names in scans for name in named(alias, names or ()))
+        return RowOrder(keys, scan)
 
     def render(self, node: exp.Select) -> list[str]:
         clause = node.args.get("from_")
@@ -76,32 +98,40 @@ class Sources:
 
     def _join(self, join: exp.Expression) -> str:
         kind, side = (join.args.get("kind") or "").upper(), (join.args.get("side") or "").upper()
-        if join.args.get("method") or kind not in JOINS or side not in {"", "LEFT"}:
-            raise Untranslatable("NATURAL, RIGHT and FULL joins are not translated")
+        method = (join.args.get("method") or "").upper()
+        if kind not in JOINS or side not in SIDES or method not in {"", "NATURAL"}:
+            raise Untranslatable(f"a {' '.join(filter(None, (method, side, kind)))} join is not translated")
+        before = dict(self.columns)
         source = self._source(join.this)
-        on, using = join.args.get("on"), join.args.get("using") or []
-        scope = self.scope
+        on, using = join.args.get("on"), [str(part.name) for part in join.args.get("using") or []]
+        if method:
+            using = self._common_names()
         if using:
-            return f"{side.lower()} join {source} on {self._using(using, scope)}".strip()
+            return f"{side.lower()} join {source} on {self._using(using, side, before)}".strip()
         if on is None:
-            return f"cross join {source}" if not side else f"left join {source} on true"
-        return f"{side.lower()} join {source} on {condition(on, scope)}".strip()
+            return f"cross join {source}" if not side else f"{side.lower()} join {source} on true"
+        return f"{side.lower()} join {source} on {condition(on, self.scope)}".strip()
 
-    def _using(self, names: Sequence[exp.Expression], scope: QueryScope) -> str:
-        """The equality of the merged columns; alone they mean the left one."""
+    def _common_names(self) -> list[str]:
+        """The columns by which a NATURAL join compares: those that the new table shares with any before it."""
+        names = {name.lower() for _, relation, _ in self.sources[:-1] for name in relation.names}
+        return [name for name in self.sources[-1][1].names if name.lower() in names]
+
+    def _using(self, names: Sequence[str], side: str, before: Mapping[str, ScopeColumn | None]) -> str:
+        """The equality of the merged columns; alone they mean the left one, or whichever of the two is there."""
         alias, relation, _ = self.sources[-1]
         conditions = []
-        for name in (str(part.name).lower() for part in names):
-            owners = [
-                other for other, rel, merged in self.sources[:-1]
-                if name in map(str.lower, rel.names) and name not in merged
-            ]  # fmt: skip
-            if len(owners) != 1:
-                raise Untranslatable(f"USING ({name}) with several tables is not translated")
-            left, right = exp.column(name, table=owners[0]), exp.column(name, table=alias)
-            conditions.append(condition(exp.EQ(this=left, expression=right), scope))
-            self.columns[name] = self.columns[f"{owners[0].lower()}.{name}"]
-        self.sources[-1] = (alias, relation, {str(part.name).lower() for part in names})
+        for name in map(str.lower, names):
+            owners = [rel for _, rel, merged in self.sources[:-1]
+                      if name in map(str.lower, rel.names) and name not in merged]  # fmt: skip
+            left, right = before.get(name), self.columns.get(f"{alias.lower()}.{name}")
+            if len(owners) != 1 or left is None or right is None:
+                raise Untranslatable(f"a join by {name}, which several tables have, is not translated")
+            scope = QueryScope({**self.columns, f"{LEFT_SIDE}.{name}": left}, self.scope.subquery)
+            equal = exp.EQ(this=exp.column(name, table=LEFT_SIDE), expression=exp.column(name, table=alias))
+            conditions.append(condition(equal, scope))
+            self.columns[name] = self.merged[name] = _merged(left, right, side)
+        self.sources[-1] = (alias, relation, {name.lower() for name in names})
         return " and ".join(conditions)
 
     def _source(self, node: exp.Expression) -> str:
@@ -134,6 +164,15 @@ class Sources:
             self.local.add(name.lower())
 
 
+def _merged(left: ScopeColumn, right: ScopeColumn, side: str) -> ScopeColumn:
+    """What the name alone means after the join. Raises Untranslatable."""
+    if side not in {"RIGHT", "FULL"}:
+        return left
+    if (left.type, left.reading, left.collation) != (right.type, right.reading, right.collation):
+        raise Untranslatable(f"a {side} join by {left.name} of two types is not translated")
+    return replace(left, merged=f"coalesce({left.sql}, {right.sql})")
+
+
 def as_relation(sql: str, query: Query) -> Relation:
     """A query to select from; what is computed compares by bytes and by its own kind."""
     affinities = {"integer": Affinity.INTEGER, "real": Affinity.REAL, "text": Affinity.TEXT}
@@ -142,7 +181,7 @@ def as_relation(sql: str, query: Query) -> Relation:
                     reading=operand.reading)
         for name, operand, collation in zip(query.names, query.operands, query.collations, strict=True)
     )  # fmt: skip
-    return Relation(sql, columns, query.names)
+    return Relation(sql, columns, query.names, keys=query.keys, scan=() if query.is_ordered else None)
 
 
 def column_list(names: Sequence[str]) -> str:

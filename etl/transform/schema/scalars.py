@@ -11,22 +11,25 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from etl.model import Affinity, PgType
-from etl.transform.schema.aggregates import AGGREGATES, Aggregates
+from etl.transform.schema.aggregates import AGGREGATES, TEXT_AGGREGATES
+from etl.transform.schema.json_paths import array_length, extract, json_type
 from etl.transform.schema.literals import number_literal
-from etl.transform.schema.operators import NUMBERS, TEXT, number_operand, unify
+from etl.transform.schema.operators import NUMBERS, TEXT, number_operand
+from etl.transform.schema.printf import printf, rounded
 from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn, find_column
 from etl.transform.schema.syntax import Untranslatable, unwrapped, written
 from etl.transform.schema.times import time_template
 from etl.transform.schema.types import INTEGER_TYPES
+from etl.transform.schema.windows import Windows
 
 
 @dataclass(frozen=True)
-class Scalars(Aggregates):
+class Scalars(Windows):
     """Translates values within one scope."""
 
     def _call(self, node: exp.Expression) -> Operand:
         name, arguments = str(node.name).lower(), node.expressions
-        if name in AGGREGATES and len(arguments) < 2:
+        if name in AGGREGATES and (len(arguments) < 2 or name in TEXT_AGGREGATES):
             return self._aggregate(name, arguments)
         translate = {
             **dict.fromkeys(("lower", "upper"), self._fold),
@@ -41,6 +44,9 @@ class Scalars(Aggregates):
             "abs": self._abs,
             **dict.fromkeys(("min", "max"), self._extreme),
             "hex": self._hex,
+            "round": self._round,
+            **dict.fromkeys(("printf", "format"), self._printf),
+            **dict.fromkeys(("json_extract", "json_type", "json_array_length"), self._inside_document),
             **dict.fromkeys(("date", "time", "datetime", "strftime"), self._moment),
         }.get(name)
         if translate is None:
@@ -78,7 +84,7 @@ class Scalars(Aggregates):
 
     def _coalesce(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
         of_length(name, arguments, *(range(2, 100) if name == "coalesce" else (2,)))
-        results = unify([self.value(part) for part in arguments])
+        results = self.unified([self.value(part) for part in arguments])
         return replace(results.shape, sql=f"coalesce({', '.join(results.sqls)})")
 
     def _nullif(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
@@ -97,7 +103,7 @@ class Scalars(Aggregates):
 
     def _extreme(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
         """min() and max() of several values: NULL as soon as one of them is, where PostgreSQL leaves NULLs out."""
-        results = unify([self.value(part) for part in of_length(name, arguments, *range(2, 100))])
+        results = self.unified([self.value(part) for part in of_length(name, arguments, *range(2, 100))])
         if results.shape.kind not in NUMBERS:
             raise Untranslatable(f"{name}() of several values is translated for numbers only")
         missing = " or ".join(f"{sql} is null" for sql in results.sqls)
@@ -125,7 +131,28 @@ class Scalars(Aggregates):
             return f"{column.sql} at time zone 'utc'" if column.type.name == "timestamptz" else column.sql
         if modifiers == ["unixepoch"] and column.type.name in INTEGER_TYPES:
             return f"to_timestamp({column.sql}) at time zone 'utc'"
+        if "localtime" in modifiers:
+            raise Untranslatable("localtime is the zone of the machine that SQLite runs on")
         raise Untranslatable(f"a time of {column.type} with {', '.join(modifiers) or 'no modifier'} is not translated")
+
+    def _round(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
+        number, *rest = of_length(name, arguments, 1, 2)
+        places = number_literal(rest[0]) if rest else "0"
+        if not places.isdigit() or len(places) > 2:
+            raise Untranslatable("round() is translated for a constant number of places only")
+        return rounded(self.value(number), int(places), in_view=isinstance(self.scope, QueryScope))
+
+    def _printf(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
+        format_, *values = of_length(name, arguments, *range(1, 100))
+        if not isinstance(format_, exp.Literal) or not format_.is_string:
+            raise Untranslatable(f"{name}() is translated with a constant format only")
+        in_view = isinstance(self.scope, QueryScope)
+        return printf(str(format_.this), [self._legible(self.value(value)) for value in values], in_view=in_view)
+
+    def _inside_document(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
+        document, *paths = of_length(name, arguments, *((2,) if name == "json_extract" else (1, 2)))
+        translate = {"json_extract": extract, "json_type": json_type, "json_array_length": array_length}[name]
+        return translate(document, paths[0] if paths else None, self.scope)
 
     def _hex(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
         (argument,) = of_length(name, arguments, 1)

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from etl.model import PLAIN_READING, Affinity, PgType, Reading
 from etl.transform.schema.names import quote
+from etl.transform.schema.row_order import RowOrder
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
 
@@ -36,9 +37,12 @@ class ScopeColumn:
     collation: str = "BINARY"  # of the source
     qualifier: str = ""  # of a query's table: its name or alias
     reading: Reading = PLAIN_READING
+    merged: str = ""  # the SQL of a column that a RIGHT or FULL join has made of two
 
     @property
     def sql(self) -> str:
+        if self.merged:
+            return self.merged
         return f"{quote(self.qualifier)}.{quote(self.name)}" if self.qualifier else quote(self.name)
 
 
@@ -49,7 +53,8 @@ Scope = Mapping[str, ScopeColumn | None]
 class QueryScope(dict[str, ScopeColumn | None]):
     """The scope of a query, whose rows are compared with SQLite's before anybody sees them.
 
-    ``subquery`` translates a query inside it: its SQL and the operands that it selects.
+    ``subquery`` translates a query inside it: its SQL and the operands that it selects. ``rows`` says what is known of
+    the order of its rows.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class QueryScope(dict[str, ScopeColumn | None]):
     ) -> None:
         super().__init__(columns)
         self.subquery = subquery
+        self.windows: Mapping[str, exp.Expression] = {}  # those with a name, in lower case
+        self.rows = RowOrder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,16 @@ def find_column(node: exp.Expression, scope: Scope) -> ScopeColumn | None:
     return scope.get(qualified) or scope.get(node.name.lower())
 
 
+def query_value(column: ScopeColumn) -> Operand:
+    """The column as it is handed on, whatever its type."""
+    return replace(Operand.of(column.sql, column.type), reading=column.reading)
+
+
 def query_operand(column: ScopeColumn) -> Operand:
     """The column inside a query: dates, documents and the like may be handed on, counted and told apart."""
     if column.type.name in COMPARABLE_AFFINITIES:
         return replace(column_operand(column, any_collation=True), reading=column.reading)
-    return replace(Operand.of(column.sql, column.type), reading=column.reading)
+    return query_value(column)
 
 
 def column_operand(column: ScopeColumn, *, any_collation: bool = False) -> Operand:

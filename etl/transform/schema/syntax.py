@@ -26,6 +26,11 @@ class PlainFunctions(SQLite):
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": SQLite.Parser.FUNCTION_PARSERS["CAST"]}
         NO_PAREN_FUNCTIONS: ClassVar[dict[str, Any]] = {}
         NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SQLite.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        LAMBDAS: ClassVar[dict[Any, Any]] = {}  # `f(doc -> 'key')` holds no lambda
+
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        """What stands behind an arrow, as it is written."""
+        return path
 
 
 @lru_cache(maxsize=1024)

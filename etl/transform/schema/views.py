@@ -110,7 +110,23 @@ def _table_relation(table: TablePlan) -> Relation:
         for column in table.columns
     )
     names = tuple(column.source.name for column in table.columns)
-    return Relation(f"{SCHEMA}.{quote(table.name)}", columns, names, tables=(table.source.name,))
+    return Relation(
+        f"{SCHEMA}.{quote(table.name)}", columns, names, "", (table.source.name,), _keys(table), _scan(table)
+    )
+
+
+def _keys(table: TablePlan) -> tuple[frozenset[str], ...]:
+    """What tells the rows apart: the primary key, and unique columns that are never NULL."""
+    never_null = {quote(column.name): column.name for column in table.columns if column.not_null or column.identity}
+    unique = [index.terms for index in table.indexes if index.unique and index.predicate is None]
+    keys = [frozenset(never_null[term] for term in terms) for terms in unique if never_null.keys() >= set(terms)]
+    return (*([frozenset(table.primary_key)] if table.primary_key else []), *keys)
+
+
+def _scan(table: TablePlan) -> tuple[str, ...] | None:
+    """In whose order SQLite finds the rows: that of the rowid, where a column has it."""
+    alias = table.source.rowid_alias
+    return tuple(column.name for column in table.columns if column.source.name == alias) or None
 
 
 def _view_relation(view: ViewPlan) -> Relation:

@@ -14,6 +14,8 @@ create view with_cte as with t as (select author_id, count(*) n from book group 
 create view subq as select name, (select count(*) from book b where b.author_id = a.id) as books from author a where exists (select 1 from book where author_id = a.id) or id in (select author_id from book where sold = 1);
 create view broken as select * from nowhere;
 create view odd as select group_concat(title) from book;
+create view once as select group_concat(distinct title) from book;
+create view reads_once as select * from once;
 create view bare as select name, max(born) from author;
 create view reads_odd as select * from odd;
 create view differ as select substr(added, 1, 10) as d, date(added) as e from author;
