@@ -72,8 +72,8 @@ def _with_other_rows(run: Run, view: ViewPlan) -> str | None:
     if run.rejects is None:
         return None
     counts = {table: len(run.rejects.file_of(table).ordinals) for table in view.tables}
-    rejected = [f"{count:,} rows of {table}" for table, count in counts.items() if count]
-    return f"cannot be compared, since {', '.join(rejected)} were rejected and SQLite shows them" if rejected else None
+    rejected = [f"{counted(count, 'rejected row')} of {table}" for table, count in counts.items() if count]
+    return f"cannot be compared, since SQLite shows {', '.join(rejected)}" if rejected else None
 
 
 def _shown(found: VerifiedTable) -> str:

@@ -106,7 +106,7 @@ async def test_a_view_over_rejected_rows_says_that_they_are_the_reason(
     done = etl("migrate", path, database_dsn, "--on-error", "reject", "--cast", "t.d=date")
     assert done.status == 3, done.err
     for view in ("all_t", "over_it"):
-        words = "cannot be compared, since 1 rows of t were rejected and SQLite shows them: 1 rows missing of 2"
+        words = "cannot be compared, since SQLite shows 1 rejected row of t: 1 row missing of 2"
         assert words in reason(done, view)
     assert set(await views_of(database_dsn)) == {"all_u"}
 

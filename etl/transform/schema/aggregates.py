@@ -67,10 +67,8 @@ class Aggregates(Operators):
         return Operand.of(f"string_agg({text}, {between}{self.scope.rows.found()}){where}", TEXT)
 
     def _sum(self, name: str, distinct: str, operand: Operand, where: str) -> Operand:
-        number = self._number(operand)
-        # decimals are added exactly, which is what SQLite's compensated sum of their binary64 comes to
-        exact = operand if operand.type.name == "numeric" and operand.kind == "number" else number
-        total = f"sum({distinct}{exact.sql}){where}" + ("::double precision" if exact is operand else "")
+        number = self._number(operand)  # numerics are summed as the binary64 that SQLite sums
+        total = f"sum({distinct}{number.sql}){where}"
         if name == "total":
             return Operand.of(f"coalesce({total}::double precision, 0)", DOUBLE)
         if name == "avg":
