@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from etl.errors import TargetError, TargetLostError, TargetOccupiedError
+from etl.errors import TargetError, TargetOccupiedError
 from etl.load.address import TargetAddress
-from etl.load.connect import connect, hang_up, named_errors, quote
+from etl.load.commit import commit, uncommitted
+from etl.load.connect import named_errors, quote
 from etl.load.publish import some
 from etl.load.sequences import OwnSequence, read_sequences, restart_sequences
 from etl.load.surroundings import (
@@ -99,7 +100,7 @@ class Fill:
         oids = [table.oid for table in self._tables.values()]
         self._sequences = await read_sequences(self.connection, oids)
         keys = await read_foreign_keys(self.connection, oids)
-        ours = [key for key in keys if key.is_ours and (not self._alone or key.child == key.parent)]
+        ours = [key for key in keys if key.is_ours and (not self._alone or {key.child, key.parent} <= set(oids))]
         self._in_place = [key for key in keys if key not in ours]
         large = {table.name for table in self._plan.tables if table.source.rows_estimate > ROWS_WORTH_AN_INDEX}
         indexes = await read_indexes(self.connection, [self._tables[name].oid for name in large])
@@ -251,13 +252,7 @@ class Fill:
 
     async def commit(self, address: TargetAddress) -> None:
         """Commit; a connection lost just then is looked into: the server knows what became of the transaction."""
-        number = await self.connection.fetchval("select txid_current()")
-        try:
-            with named_errors("commit"):
-                await self.transaction.commit()
-        except TargetLostError:
-            if not await was_committed(address, number):
-                raise
+        await commit(self.connection, self.transaction, address)
 
 
 @contextlib.asynccontextmanager
@@ -266,25 +261,7 @@ async def filling(
 ) -> AsyncIterator[Fill]:
     """The transaction of a fill: what is not committed when the block is left is rolled back.
 
-    ``alone``: others are filled at the same time; foreign keys between them stay, and so do no locks on each other.
+    ``alone``: others are filled at the same time; foreign keys to them stay, and so do no locks on each other.
     """
-    transaction = connection.transaction()
-    with named_errors("begin"):
-        await transaction.start()
-    try:
+    async with uncommitted(connection) as transaction:
         yield Fill(connection, transaction, plan, may_empty, alone=alone)
-    finally:
-        if connection.is_in_transaction() and not connection.is_closed():
-            try:
-                await transaction.rollback()
-            except Exception:  # the first error is the one to show
-                connection.terminate()
-
-
-async def was_committed(address: TargetAddress, number: int) -> bool:
-    """What the server says of a transaction whose COMMIT was not answered."""
-    connection = await connect(address)
-    try:
-        return bool(await connection.fetchval("select txid_status($1) = 'committed'", number))
-    finally:
-        await hang_up(connection)

@@ -11,6 +11,7 @@ import asyncpg
 
 from etl.errors import TargetError, TargetOccupiedError, UsageError
 from etl.load.circumstances import check_circumstances
+from etl.load.commit import commit, uncommitted
 from etl.load.connect import Lender, named_errors, quote
 from etl.load.journal import Staging
 from etl.load.privileges import check_roles, settle_privileges
@@ -133,17 +134,12 @@ async def publish(connections: Lender, staging: Staging, plan: Plan, replacing: 
     """Move every table into the target schema in one transaction; indexes, constraints and sequences move along.
 
     Tables of the same name that give way are dropped in the same transaction. A connection lost during COMMIT is looked
-    into: the staging schema is gone if and only if the publish was committed.
+    into.
     """
-    try:
-        async with connections.borrow() as connection:
-            with named_errors("publish"):
-                async with connection.transaction():
-                    await move_tables(connection, staging, plan, replacing)
-    except TargetError:
-        async with connections.borrow() as connection:
-            if await staging.exists(connection):
-                raise
+    async with connections.borrow() as connection, uncommitted(connection) as transaction:
+        with named_errors("publish"):
+            await move_tables(connection, staging, plan, replacing)
+        await commit(connection, transaction, connections.address)
 
 
 async def move_tables(
