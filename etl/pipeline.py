@@ -112,10 +112,9 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     await check_target(control, plan, run.replacing, run.options.staging_schema)
     await claim_target(control, plan.schema)
     earlier, kept = await resumed_or_swept(run, plan.created)
-    if run.options.per_table and plan.filled.tables:
-        report = await fill_table_by_table(run, report)
-    elif plan.filled.tables and not plan.created.tables:
-        report = await fill(run, report, None)
+    filling = fill_table_by_table if run.options.per_table else fill
+    if plan.filled.tables and not plan.created.tables:
+        report = await filling(run, report, None)
     else:
         async with staged(
             run.session,
@@ -130,7 +129,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
             if report.status is ExitStatus.DIFFERENT:
                 return report
             if plan.filled.tables:
-                report = await fill(run, report, staging)
+                report = await filling(run, report, staging)
             else:
                 with run.clock.phase("publish"):
                     await to_the_end(publish(run.connections, staging, report.plan, run.replacing))

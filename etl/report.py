@@ -50,6 +50,10 @@ class Report:
     flags: Mapping[str, Any] = field(default_factory=dict)  # those that shaped the plan
     against: str = ""  # the report that stood for the source
 
+    def of(self, plan: Plan) -> Report:
+        """The report of the same run on some of its tables, which says nothing of them yet."""
+        return Report(self.command, self.source, self.target, plan, ExitStatus.DONE, flags=self.flags)
+
 
 @dataclass(frozen=True, slots=True)
 class TableOutcome:
@@ -129,13 +133,23 @@ def with_account(
     report: Report, plan: Plan, loaded: Iterable[LoadedTable], sequences: Iterable[tuple[str, str, int]]
 ) -> Report:
     """The report with what the load of some of its tables says, and the plan as it has become."""
+    return _counted(
+        replace(
+            report,
+            plan=plan,
+            loaded=(*report.loaded, *loaded),
+            sequences=(*report.sequences, *(Sequence(*state) for state in sequences)),
+        )
+    )
+
+
+def _counted(report: Report) -> Report:
+    """With the numbers of indexes and foreign keys that its plan has by now."""
+    tables = report.plan.tables
     return replace(
         report,
-        plan=plan,
-        loaded=(*report.loaded, *loaded),
-        sequences=(*report.sequences, *(Sequence(*state) for state in sequences)),
-        index_count=sum(len(table.indexes) for table in plan.tables),
-        foreign_key_count=sum(len(table.foreign_keys) for table in plan.tables),
+        index_count=sum(len(table.indexes) for table in tables),
+        foreign_key_count=sum(len(table.foreign_keys) for table in tables),
     )
 
 
@@ -148,16 +162,16 @@ def with_part(report: Report, part: Report) -> Report:
         notes=tuple(dict.fromkeys((*report.plan.notes, *part.plan.notes))),
         untranslated=tuple(dict.fromkeys((*report.plan.untranslated, *part.plan.untranslated))),
     )
-    return replace(
+    joined = replace(
         report,
         plan=plan,
         loaded=(*report.loaded, *part.loaded),
         verified=(*report.verified, *part.verified),
         sequences=(*report.sequences, *part.sequences),
         differences=(*report.differences, *part.differences),
-        foreign_key_count=report.foreign_key_count + part.foreign_key_count,
         status=part.status if part.status is ExitStatus.DIFFERENT else report.status,
     )
+    return _counted(joined)
 
 
 def with_differences(report: Report, differences: Iterable[Difference]) -> Report:

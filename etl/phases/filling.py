@@ -8,7 +8,6 @@ and the definitions of the target's tables as they were.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from etl.errors import ExitStatus
@@ -18,7 +17,6 @@ from etl.load.fill import Fill, filling
 from etl.load.journal import Staging
 from etl.load.privileges import settle_privileges
 from etl.load.publish import move_tables
-from etl.model import TablePlan
 from etl.phases.comparison import compare
 from etl.phases.inspection import with_tables
 from etl.phases.loading import load_all
@@ -36,37 +34,37 @@ from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
 
 
-async def fill_table_by_table(run: Run, report: Report) -> Report:
+async def fill_table_by_table(run: Run, report: Report, staging: Staging | None) -> Report:
     """Fill each table in a transaction of its own, several at once, parents before children (--per-table).
 
-    Raises PlanError where foreign keys go round. Whatever fails, the tables that were through before stay filled.
+    Tables whose foreign keys go round share one. What was created is published at last, for its foreign keys may lead
+    to tables that are filled. Whatever fails, the tables that were through before stay filled.
     """
     plan = report.plan
-    waves = in_waves(plan.filled)
     run.progress.note(
         "--per-table: every table is committed by itself; when a run fails, those that were through stay filled"
     )
-    async with beside(refuse_orphans(run.snapshot, plan, run.options)):
-        await run.snapshot.quick_check()
-
-    def of(tables: Sequence[TablePlan]) -> Report:
-        return replace(report, plan=replace(plan, tables=tuple(tables), views=(), source_views=()))
-
-    for wave in waves:
-        for part in await together(*(fill(run, of([table]), None, alone=True) for table in wave)):
+    if staging is None:  # else it was done before
+        async with beside(refuse_orphans(run.snapshot, plan, run.options)):
+            await run.snapshot.quick_check()
+    bare = replace(plan, views=(), source_views=())
+    for wave in in_waves(plan.filled):
+        fills = (fill(run, report.of(replace(bare, tables=group)), None, alone=True) for group in wave)
+        for part in await together(*fills):
             report = with_part(report, part)
         if report.status is ExitStatus.DIFFERENT:
             return report
-    if not report.plan.views:
+    if staging is None and not plan.views:
         return report
-    views = await fill(run, replace(report, plan=replace(report.plan, tables=())), None, alone=True)
-    return replace(views, plan=replace(report.plan, views=views.plan.views, untranslated=views.plan.untranslated))
+    last = await fill(run, report.of(replace(report.plan, tables=plan.created.tables)), staging, alone=True)
+    report = with_part(report, last)
+    return replace(report, plan=replace(report.plan, views=last.plan.views))
 
 
 async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool = False) -> Report:
     """Fill the application's own tables in one transaction, which publishes what was created too.
 
-    ``alone``: a table of several that are filled at once; the foreign keys between them stay where they are.
+    ``alone``: some tables of several that are filled at once; the foreign keys to the others stay where they are.
     """
     plan = report.plan.filled
     names = [table.name for table in plan.tables]
@@ -114,7 +112,7 @@ async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report
     if staging is not None:
         async with run.connections.borrow() as connection:
             with named_errors("publish"):
-                await move_tables(connection, staging, report.plan.created)
+                await move_tables(connection, staging, replace(report.plan.created, views=()))  # those are made here
             await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
     plan = await build_views(run, filled, report.plan)
     async with run.connections.borrow() as connection:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from etl.errors import PlanError
 from etl.model import ColumnPlan, ForeignKeyPlan, PgType, Plan, SkippedObject, TablePlan, TargetTable, Way
 from etl.options import Options
 from etl.transform.rows.arrow_types import underlying
@@ -58,27 +57,43 @@ def split_foreign_keys(plan: Plan) -> tuple[Plan, Plan]:
     return replace(created, tables=only(True)), replace(created, tables=outward)
 
 
-def in_waves(plan: Plan) -> list[list[TablePlan]]:
+def in_waves(plan: Plan) -> list[list[tuple[TablePlan, ...]]]:
     """The tables in an order in which each finds its parents filled; those of one wave do not need each other.
 
-    Raises PlanError where foreign keys go round.
+    Tables whose foreign keys go round stand together: there is no order among them.
     """
-    waves: list[list[TablePlan]] = []
-    waiting = {table.name: table for table in plan.largest_first}
+    waiting = _together(plan)
+    waves: list[list[tuple[TablePlan, ...]]] = []
     while waiting:
-        ready = [
-            table
-            for table in waiting.values()
-            if not ({key.parent for key in table.foreign_keys} - {table.name}) & waiting.keys()
-        ]
-        if not ready:
-            raise PlanError(
-                f"--per-table: foreign keys go round between {', '.join(sorted(waiting))}",
-                "leave --per-table out: one transaction for all of them does not mind",
-            )
+        names = {table.name for group in waiting for table in group}
+        ready = [group for group in waiting if not _parents(group) & names]
         waves.append(ready)
-        waiting = {name: table for name, table in waiting.items() if table not in ready}
+        waiting = [group for group in waiting if group not in ready]
     return waves
+
+
+def _together(plan: Plan) -> list[tuple[TablePlan, ...]]:
+    """Each table by itself, or with those that it leads to and that lead back to it; the largest first."""
+    tables = {table.name: table for table in plan.largest_first}
+    above = {name: _above(name, tables) for name in tables}
+    groups = (tuple(one for one in tables if one == name or {one, name} <= above[name] & above[one]) for name in tables)
+    return [tuple(tables[name] for name in group) for group in dict.fromkeys(groups)]
+
+
+def _above(name: str, tables: Mapping[str, TablePlan]) -> set[str]:
+    """The tables of the run that the foreign keys of this one lead to, however far."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = {key.parent for key in tables[waiting.pop()].foreign_keys} & tables.keys() - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _parents(group: Sequence[TablePlan]) -> set[str]:
+    """The parents of these tables beside themselves."""
+    return {key.parent for table in group for key in table.foreign_keys} - {table.name for table in group}
 
 
 def with_created(plan: Plan, created: Plan) -> Plan:

@@ -73,11 +73,6 @@ def check_per_table(plan: Plan, options: Options) -> None:
             "--per-table and --force: rows would be gone for good before all new ones are there",
             "leave one of the two out",
         )
-    if plan.created.tables:
-        raise UsageError(
-            f"--per-table fills tables that are there, and the target has no {plan.created.tables[0].name}",
-            "create the missing ones in a run of their own first, with --tables; then fill with --mode fill",
-        )
 
 
 def find(name: str, among: Iterable[N]) -> N | None:
