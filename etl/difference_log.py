@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,4 +64,13 @@ def logged(options: Options) -> Iterator[DifferenceLog | None]:
 
 def difference_document(difference: Difference) -> dict[str, Any]:
     """A difference as plain values."""
-    return {**asdict(difference), "storage": str(difference.storage) if difference.storage is not None else None}
+    return {
+        "table": difference.table,
+        "kind": difference.kind,
+        "key": difference.key,
+        "column": difference.column,
+        "storage": str(difference.storage) if difference.storage is not None else None,
+        "source_value": difference.source_value,
+        "expected": difference.expected,
+        "actual": difference.actual,
+    }

@@ -1,72 +1,143 @@
-"""Describes every row that differs, some at a time, where the report has only the first twenty.
+"""Describes every row that differs, where the report has only the first twenty.
 
-Invariant: memory is that of `ROWS_AT_ONCE` rows, however many differ: both sides are read once more for as many.
+Invariant: memory is that of `ROWS_PER_SCAN` places and `ROWS_AT_ONCE` rows, however many differ: both sides are read
+once more for each `ROWS_PER_SCAN` of them, and the target's rows wait in a file, for their order may be another one.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
+from typing import BinaryIO
 
 import asyncpg
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from etl.errors import TargetError
 from etl.model import Difference, TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.findings import InThread, StoredRow, describe_rows, read_target_rows, stored_rows
-from etl.verify.multiset import Unmatched
+from etl.verify.findings import InThread, Payloads, StoredRow, describe_rows, rows_at_sql, stored_rows
+from etl.verify.multiset import ABSENT, Pairs, Unmatched, findings_of
 from etl.verify.readings import quoted
+from etl.verify.rows import split_row, walk_rows
 from etl.verify.source import Connection, SourceTableReader, execute
+from etl.verify.target import CopyStream
 
+ROWS_PER_SCAN = 1 << 19
 ROWS_AT_ONCE = 5_000
 ROWIDS_AT_ONCE = 65_536
+TAKEN_BYTES = 1 << 20  # of the target's stream
 
 OnDifferences = Callable[[Sequence[Difference]], None]
+Places = NDArray[np.int64]
 
 
 async def every_difference(
     unmatched: Unmatched,
     source: Connection,
-    rejected: NDArray[np.int64],
+    rejected: Places,
     target: asyncpg.Connection,
     query: str,
     table: TablePlan,
     in_thread: InThread,
 ) -> AsyncIterator[list[Difference]]:
-    """All differences of a table that was settled, in bounded lists; within one in the order of the source."""
-    for findings in unmatched.every_finding(ROWS_AT_ONCE):
-        ours = [finding.source for finding in findings if finding.source is not None]
-        theirs = [finding.target for finding in findings if finding.target is not None]
-        stored = await in_thread(_read_source, SourceTableReader(source, table, rejected), source, table, ours)
-        yield describe_rows(findings, stored, await read_target_rows(target, query, theirs, table), table)
+    """All differences of a table that was settled, in bounded lists; of each scan in the order of the source."""
+    for pairs in unmatched.every_pair(ROWS_PER_SCAN):
+        with tempfile.TemporaryFile(prefix="etl-verify-") as file:
+            theirs = TargetRows(file, np.unique(pairs["target"][pairs["target"] != ABSENT]))
+            await theirs.read(target, query, table, in_thread)
+            described = _describe(SourceTableReader(source, table, rejected), source, table, pairs, theirs)
+            while (some := await in_thread(next, described, None)) is not None:
+                yield some
 
 
-def _read_source(
-    reader: SourceTableReader, source: Connection, table: TablePlan, positions: Sequence[int]
-) -> dict[int, StoredRow]:
-    """The rows at these places among those that the reader hands out, found in one scan."""
-    if not positions:
-        return {}
-    wanted = np.unique(np.array(positions, np.int64))
-    found: dict[int, StoredRow] = {}
-    first = 0
-    for rows in reader.batches():
-        low, high = np.searchsorted(wanted, (first, first + rows.row_count))
-        if low < high:
-            chosen = _taken(rows, wanted[low:high] - first)
-            found |= dict(zip(wanted[low:high].tolist(), stored_rows(chosen, table), strict=True))
-        first += rows.row_count
-        if high == len(wanted):
-            break
+class TargetRows:
+    """Rows of the target by their places in its scan, kept in a file."""
+
+    def __init__(self, file: BinaryIO, places: Places) -> None:
+        """``places`` ascend, each once."""
+        self._file = file
+        self._places = places
+        self._ends = np.zeros(len(places) + 1, np.int64)  # where each row begins in the file, and the last one ends
+        self._count = 0
+
+    async def read(self, target: asyncpg.Connection, query: str, table: TablePlan, in_thread: InThread) -> None:
+        """Read them once more, in the order of the scan that ``query`` is."""
+        if not len(self._places):
+            return
+        data = b""
+        async with CopyStream(target, rows_at_sql(query, self._places.tolist(), table)) as stream:
+            while more := b"".join(await stream.take(max(TAKEN_BYTES, len(data)))):
+                data += more
+                data = await in_thread(self._keep, data, table)
+        if self._count != len(self._places):
+            raise TargetError(f"{table.name}: {self._count} rows were read again where {len(self._places)} differ")
+
+    def _keep(self, data: bytes, table: TablePlan) -> bytes:
+        """Write the complete rows; returns the bytes of the one that is not."""
+        rows, starts = walk_rows(data, table)
+        self._file.write(b"".join(rows))
+        first = self._ends[self._count]
+        self._ends[self._count + 1 : self._count + 1 + len(rows)] = first + np.cumsum([len(row) for row in rows])
+        self._count += len(rows)
+        return data[starts[-1] :]
+
+    def at(self, places: Places) -> dict[int, Payloads]:
+        """The payloads of the rows at these places."""
+        found = {}
+        for place, at in zip(places.tolist(), np.searchsorted(self._places, places).tolist(), strict=True):
+            start, end = int(self._ends[at]), int(self._ends[at + 1])
+            self._file.seek(start)
+            found[place] = split_row(self._file.read(end - start))
+        return found
+
+
+def _describe(
+    reader: SourceTableReader, source: Connection, table: TablePlan, pairs: Pairs, theirs: TargetRows
+) -> Iterator[list[Difference]]:
+    """The differences of these pairs, which are in the order of the source: first what it has nothing of."""
+    ours = int(np.searchsorted(pairs["source"], 0))
+    for at in range(0, ours, ROWS_AT_ONCE):
+        yield _described(pairs[at : min(at + ROWS_AT_ONCE, ours)], {}, theirs, table)
+    done = ours
+    for stored in _source_rows(reader, source, table, pairs["source"][ours:]):
+        yield _described(pairs[done : done + len(stored)], stored, theirs, table)
+        done += len(stored)
+
+
+def _described(pairs: Pairs, stored: dict[int, StoredRow], theirs: TargetRows, table: TablePlan) -> list[Difference]:
+    targets = pairs["target"]
+    return describe_rows(findings_of(pairs), stored, theirs.at(targets[targets != ABSENT]), table)
+
+
+def _source_rows(
+    reader: SourceTableReader, source: Connection, table: TablePlan, wanted: Places
+) -> Iterator[dict[int, StoredRow]]:
+    """The rows at these places (ascending) among those that the reader hands out, found in one scan."""
+    if not len(wanted):
+        return
+    rowids = None
     if not table.primary_key and table.source.rowid_name and not table.source.without_rowid:
-        for place, rowid in _rowids(reader, source, table, wanted):
-            found[place].rowid = rowid
-    return found
+        rowids = _rowids(reader, source, table, wanted)
+    first = done = 0
+    for rows in reader.batches():
+        end = int(np.searchsorted(wanted, first + rows.row_count))
+        for low in range(done, end, ROWS_AT_ONCE):
+            high = min(low + ROWS_AT_ONCE, end)
+            stored = stored_rows(_taken(rows, wanted[low:high] - first), table)
+            if rowids is not None:
+                for row, rowid in zip(stored, rowids[low:high].tolist(), strict=True):
+                    row.rowid = rowid
+            yield dict(zip(wanted[low:high].tolist(), stored, strict=True))
+        first, done = first + rows.row_count, end
+        if done == len(wanted):
+            return
 
 
-def _taken(rows: SourceRows, places: NDArray[np.int64]) -> SourceRows:
+def _taken(rows: SourceRows, places: Places) -> SourceRows:
     chosen = pa.array(places)
     columns = tuple(
         Cells(len(places), tuple((storage, array.take(chosen)) for storage, array in cells.arrays))
@@ -75,18 +146,17 @@ def _taken(rows: SourceRows, places: NDArray[np.int64]) -> SourceRows:
     return SourceRows(rows.first, len(places), columns, rows.bytes)
 
 
-def _rowids(
-    reader: SourceTableReader, source: Connection, table: TablePlan, wanted: NDArray[np.int64]
-) -> Iterator[tuple[int, int]]:
+def _rowids(reader: SourceTableReader, source: Connection, table: TablePlan, wanted: Places) -> Places:
     """The rowids of the rows at these places, in the order of the same scan."""
     positions = reader.positions_of(wanted)
+    found = np.zeros(len(wanted), np.int64)
     first = 0
     sql = f"select {table.source.rowid_name} from {quoted(table.source.name)} not indexed"
     with closing(execute(source, sql, ROWIDS_AT_ONCE)) as cursor:
         for batch in cursor.fetch_record_batch():
             low, high = np.searchsorted(positions, (first, first + batch.num_rows))
-            rowids = batch.column(0).take(pa.array(positions[low:high] - first)).to_pylist()
-            yield from zip(wanted[low:high].tolist(), rowids, strict=True)
+            found[low:high] = batch.column(0).take(pa.array(positions[low:high] - first)).to_numpy()
             first += batch.num_rows
             if high == len(wanted):
-                return
+                break
+    return found

@@ -31,25 +31,21 @@ NOTHING = "no equivalent"
 
 @dataclass(slots=True)
 class StoredRow:
-    """One row of the source with what the target must hold for it."""
+    """One row of the source, at its place in some rows that were read, with what the target must hold for it."""
 
-    values: list[tuple[StorageClass, int | float | bytes | None]]
-    nulls: list[bool]
+    rows: SourceRows
+    place: int
     payloads: Payloads
     rowid: int | None = None
+
+    def value(self, column: int) -> tuple[StorageClass, int | float | bytes | None]:
+        """One column as it is stored."""
+        return self.rows.columns[column].at(self.place)
 
 
 def stored_rows(rows: SourceRows, table: TablePlan) -> list[StoredRow]:
     """The rows of a batch, one by one."""
-    stored = []
-    for place, row in enumerate(row_list(expect_rows(rows, table).rows)):
-        values = [cells.at(place) for cells in rows.columns]
-        nulls = [
-            reads_as_null(*value, column.type, column.reading) and column.reading.null_as is None
-            for value, column in zip(values, table.columns, strict=True)
-        ]
-        stored.append(StoredRow(values, nulls, split_row(row)))
-    return stored
+    return [StoredRow(rows, place, split_row(row)) for place, row in enumerate(row_list(expect_rows(rows, table).rows))]
 
 
 async def describe_findings(
@@ -89,7 +85,7 @@ def describe_repeated_keys(repeated: RepeatedKeys, reader: SourceTableReader, ta
         place = next(place for place, column in enumerate(table.columns) if column.source.name == name)
         samples = []
         for row in rows.values():
-            text = show_stored(*row.values[place])
+            text = show_stored(*row.value(place))
             samples.append((_key_of(table, row.payloads, row), text, text))
         coercions.append(Coercion(name, "json-duplicate-keys", count, tuple(samples)))
     return coercions
@@ -109,18 +105,21 @@ async def read_target_rows(
     if not positions:
         return {}
     places = sorted(set(positions))
+    stream = io.BytesIO()
+    await target.copy_from_query(rows_at_sql(query, places, table), output=stream, format="binary")
+    rows, _ = walk_rows(stream.getvalue()[HEADER_BYTES:], table)
+    return dict(zip(places, map(split_row, rows), strict=True))
+
+
+def rows_at_sql(query: str, places: Sequence[int], table: TablePlan) -> str:
+    """A SELECT of the rows at these places (ascending, from 0) of the scan that ``query`` is."""
     listed = ",".join(str(place + 1) for place in places)
     names = ", ".join(quoted(column.name) for column in table.columns)
     numbered = query.replace("select ", 'select row_number() over () as "etl row number", ', 1)
-    stream = io.BytesIO()
-    await target.copy_from_query(
+    return (
         f"select {names} from ({numbered}) as numbered join unnest('{{{listed}}}'::bigint[]) as \"etl place\""
-        ' on "etl place" = "etl row number" order by "etl row number"',
-        output=stream,
-        format="binary",
+        ' on "etl place" = "etl row number" order by "etl row number"'
     )
-    rows, _ = walk_rows(stream.getvalue()[HEADER_BYTES:], table)
-    return dict(zip(places, map(split_row, rows), strict=True))
 
 
 def _describe(table: TablePlan, ours: StoredRow | None, theirs: Payloads | None) -> list[Difference]:
@@ -132,8 +131,11 @@ def _describe(table: TablePlan, ours: StoredRow | None, theirs: Payloads | None)
     found = []
     for place, column in enumerate(table.columns):
         expected, actual = ours.payloads[place], theirs[place]
-        storage, value = ours.values[place]
-        impossible = expected is None and not ours.nulls[place]
+        if expected == actual and expected is not None:
+            continue
+        storage, value = ours.value(place)
+        is_null = reads_as_null(storage, value, column.type, column.reading) and column.reading.null_as is None
+        impossible = expected is None and not is_null
         if expected == actual and not impossible:
             continue
         found.append(
@@ -167,7 +169,7 @@ def _show_columns(table: TablePlan, payloads: Payloads, names: Sequence[str], ro
             continue
         text = show_payload(payloads[place], column.type)
         if row is not None and payloads[place] is None:
-            text = show_stored(*row.values[place])
+            text = show_stored(*row.value(place))
         shown.append(f"{column.name}={text}")
     return ", ".join(shown)
 

@@ -24,6 +24,7 @@ RECORD = np.dtype([("key", "V16"), ("row", "V16"), ("position", "<i8")])
 Records = NDArray[Any]  # of RECORD
 
 PAIR = np.dtype([("source", "<i8"), ("target", "<i8")])  # positions of a finding on both sides
+Pairs = NDArray[Any]  # of PAIR
 ABSENT = -1
 NO_POSITIONS = np.zeros(0, np.int64)
 
@@ -62,7 +63,7 @@ class Settled:
         for name, side in zip(("source", "target"), sides, strict=True):
             pairs[name] = side if len(side) else ABSENT
         self.counts[kind] = self.counts.get(kind, 0) + count
-        self.findings += _findings(pairs[:SAMPLE_ROWS])
+        self.findings += findings_of(pairs[:SAMPLE_ROWS])
         if self.every is not None:
             self.every.write(pairs.tobytes())
         if len(self.findings) > 30 * SAMPLE_ROWS:
@@ -73,7 +74,7 @@ class Unmatched:
     """Records (row digest, key digest, position) of both sides; equal rows of the two sides cancel each other."""
 
     def __init__(self, *, keyed: bool, keeps_all: bool = False) -> None:
-        """With ``keeps_all`` every finding is written to a file, for `every_finding`."""
+        """With ``keeps_all`` every finding is written to a file, for `every_pair`."""
         self._keyed = keyed
         self._every = tempfile.TemporaryFile(prefix="etl-verify-") if keeps_all else None  # noqa: SIM115 - __exit__
         self._held: tuple[dict[int, list[tuple[int, int]]], ...] = ({}, {})
@@ -117,14 +118,14 @@ class Unmatched:
         settled.findings = first_of_each(settled.findings)
         return settled
 
-    def every_finding(self, at_once: int) -> Iterator[list[Finding]]:
-        """All findings, when they are settled and were to be kept; ``at_once`` a list."""
+    def every_pair(self, at_once: int) -> Iterator[Pairs]:
+        """All findings as `PAIR`, when they are settled and were to be kept; ``at_once`` in an array, by source."""
         if self._every is None:
             return
         self._every.seek(0)
         while data := self._every.read(at_once * PAIR.itemsize):
             pairs = np.frombuffer(data, PAIR)
-            yield _findings(pairs[np.argsort(pairs["source"], kind="stable")])
+            yield pairs[np.argsort(pairs["source"], kind="stable")]
 
     def _settle_pair(self, source: Records, target: Records, settled: Settled) -> None:
         source, target = _cancel(source, target, ["key", "row"])
@@ -169,7 +170,7 @@ class Unmatched:
         return Path(self._folder.name) / f"{side}-{bucket}"
 
 
-def _findings(pairs: NDArray[Any]) -> list[Finding]:
+def findings_of(pairs: Pairs) -> list[Finding]:
     return [
         Finding(None if source == ABSENT else source, None if target == ABSENT else target)
         for source, target in pairs.tolist()
