@@ -5,13 +5,17 @@ Invariant: every row of either side enters the sums exactly once, whether it was
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from etl.model import TablePlan
 from etl.verify.expected import is_document
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.repeated_keys import RepeatedKeys
-from etl.verify.rows import digest, digests, join_row, split_row, sum_digests
+from etl.verify.rows import digest, digests, sum_digests
+
+_LENGTH = struct.Struct(">i")
+_NULL = b"\xff\xff\xff\xff"  # its length word
 
 
 class Tally:
@@ -67,10 +71,20 @@ def key_places(table: TablePlan) -> list[int]:
 
 def key_digest(row: bytes, value: int, places: Sequence[int]) -> int:
     """The digest of a canonical row's key; of a row without a key its own, ``value``."""
-    if not places:
-        return value
-    payloads = split_row(row)
-    return digest(join_row([payloads[place] for place in places]))
+    return digest(_key_fields(row, places)) if places else value
+
+
+def _key_fields(row: bytes, places: Sequence[int]) -> bytes:
+    """The fields at these places (not empty) of a canonical row, lengths included; NULL and no equivalent are one."""
+    fields = []
+    read_length = _LENGTH.unpack_from
+    at = 2
+    for _ in range(max(places) + 1):
+        (length,) = read_length(row, at)
+        end = at + 4 + length if length > 0 else at + 4
+        fields.append(row[at:end] if length >= 0 else _NULL)
+        at = end
+    return b"".join([fields[place] for place in places])
 
 
 class Digested:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import SourceRows
+from etl.verify.kinds import underlying
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import show_payload
@@ -69,24 +71,25 @@ def describe_rows(
     findings: Sequence[Finding], ours: Mapping[int, StoredRow], theirs: Mapping[int, Payloads], table: TablePlan
 ) -> list[Difference]:
     """The differences of rows that were read, by their places."""
+    words = _Words(table)
     differences: list[Difference] = []
     for finding in findings:
         left = None if finding.source is None else ours[finding.source]
         right = None if finding.target is None else theirs[finding.target]
-        differences += _describe(table, left, right)
+        differences += words.describe(left, right)
     return differences
 
 
 def describe_repeated_keys(repeated: RepeatedKeys, reader: SourceTableReader, table: TablePlan) -> list[Coercion]:
     """The rule that jsonb itself is: counted, with the keys and texts of the first documents."""
-    coercions = []
+    coercions, words = [], _Words(table)
     for name, count in repeated.counts.items():
         rows = _source_rows(reader, repeated.places[name], table)
         place = next(place for place, column in enumerate(table.columns) if column.source.name == name)
         samples = []
         for row in rows.values():
             text = show_stored(*row.value(place))
-            samples.append((_key_of(table, row.payloads, row), text, text))
+            samples.append((words.key_of(row.payloads, row), text, text))
         coercions.append(Coercion(name, "json-duplicate-keys", count, tuple(samples)))
     return coercions
 
@@ -122,56 +125,60 @@ def rows_at_sql(query: str, places: Sequence[int], table: TablePlan) -> str:
     )
 
 
-def _describe(table: TablePlan, ours: StoredRow | None, theirs: Payloads | None) -> list[Difference]:
-    if ours is None:
-        return [Difference(table.source.name, "extra", _key_of(table, theirs or [], None))]
-    key = _key_of(table, ours.payloads, ours)
-    if theirs is None:
-        return [Difference(table.source.name, "missing", key)]
-    found = []
-    for place, column in enumerate(table.columns):
-        expected, actual = ours.payloads[place], theirs[place]
-        if expected == actual and expected is not None:
-            continue
+class _Words:
+    """Says what differs in a row of one table; what it needs for that is looked up once."""
+
+    def __init__(self, table: TablePlan) -> None:
+        self._table = table.source.name
+        self._columns = table.columns
+        self._shown = [partial(show_payload, kind=underlying(column.type)) for column in table.columns]
+        self._keyed = bool(table.primary_key)
+        key = table.primary_key or [column.name for column in table.columns]
+        self._key = [(place, column.name) for place, column in enumerate(table.columns) if column.name in key]
+
+    def describe(self, ours: StoredRow | None, theirs: Payloads | None) -> list[Difference]:
+        """One difference for each column that differs; a row that is missing or extra is one."""
+        if ours is None:
+            return [Difference(self._table, "extra", self.key_of(theirs or [], None))]
+        key = self.key_of(ours.payloads, ours)
+        if theirs is None:
+            return [Difference(self._table, "missing", key)]
+        found = []
+        for place, (expected, actual) in enumerate(zip(ours.payloads, theirs, strict=True)):
+            if (expected != actual or expected is None) and (one := self._differs(key, ours, place, actual)):
+                found.append(one)
+        return found
+
+    def _differs(self, key: str, ours: StoredRow, place: int, actual: bytes | None) -> Difference | None:
+        column, expected = self._columns[place], ours.payloads[place]
         storage, value = ours.value(place)
-        is_null = reads_as_null(storage, value, column.type, column.reading) and column.reading.null_as is None
-        impossible = expected is None and not is_null
-        if expected == actual and not impossible:
-            continue
-        found.append(
-            Difference(
-                table=table.source.name,
-                kind="different",
-                key=key,
-                column=column.source.name,
-                storage=storage,
-                source_value=show_stored(storage, value),
-                expected=NOTHING if impossible else show_payload(expected, column.type),
-                actual=show_payload(actual, column.type),
-            )
+        impossible = expected is None and not (
+            column.reading.null_as is None and reads_as_null(storage, value, column.type, column.reading)
         )
-    return found
+        if expected == actual and not impossible:
+            return None
+        return Difference(
+            table=self._table,
+            kind="different",
+            key=key,
+            column=column.source.name,
+            storage=storage,
+            source_value=show_stored(storage, value),
+            expected=NOTHING if impossible else self._shown[place](expected),
+            actual=self._shown[place](actual),
+        )
 
-
-def _key_of(table: TablePlan, payloads: Payloads, row: StoredRow | None) -> str:
-    """The row's primary key, else its rowid, else all of its values."""
-    if table.primary_key:
-        return _show_columns(table, payloads, table.primary_key, row)
-    if row is not None and row.rowid is not None:
-        return f"rowid={row.rowid}"
-    return _show_columns(table, payloads, tuple(column.name for column in table.columns), row)
-
-
-def _show_columns(table: TablePlan, payloads: Payloads, names: Sequence[str], row: StoredRow | None) -> str:
-    shown = []
-    for place, column in enumerate(table.columns):
-        if column.name not in names:
-            continue
-        text = show_payload(payloads[place], column.type)
-        if row is not None and payloads[place] is None:
-            text = show_stored(*row.value(place))
-        shown.append(f"{column.name}={text}")
-    return ", ".join(shown)
+    def key_of(self, payloads: Payloads, row: StoredRow | None) -> str:
+        """The row's primary key, else its rowid, else all of its values."""
+        if not self._keyed and row is not None and row.rowid is not None:
+            return f"rowid={row.rowid}"
+        shown = []
+        for place, name in self._key:
+            if row is not None and payloads[place] is None:
+                shown.append(f"{name}={show_stored(*row.value(place))}")
+            else:
+                shown.append(f"{name}={self._shown[place](payloads[place])}")
+        return ", ".join(shown)
 
 
 def show_stored(storage: StorageClass, value: int | float | bytes | None) -> str:

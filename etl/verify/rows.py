@@ -259,12 +259,16 @@ def _canonical_rows(rows: list[bytes], versioned: dict[int, bool]) -> list[bytes
 def split_row(row: bytes) -> list[bytes | None]:
     """The payloads of one row; None for NULL, and for what has no equivalent."""
     payloads: list[bytes | None] = []
+    read_length = _LENGTH.unpack_from
     (count,), at = _COUNT.unpack_from(row), 2
     for _ in range(count):
-        (length,) = _LENGTH.unpack_from(row, at)
+        (length,) = read_length(row, at)
         at += 4
-        payloads.append(row[at : at + length] if length >= 0 else None)
-        at += max(length, 0)
+        if length < 0:
+            payloads.append(None)
+        else:
+            payloads.append(row[at : at + length])
+            at += length
     return payloads
 
 

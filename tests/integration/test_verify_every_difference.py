@@ -12,6 +12,8 @@ import pytest
 from etl.verify import every_difference, multiset
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table
+from etl.verify.findings import rows_at_sql
+from etl.verify.source import execute as execute_on_source
 from tests.fix_command import EtlCommand
 from tests.fix_server import execute
 from tests.verifying import Specimen, connected, verify
@@ -36,6 +38,7 @@ async def test_every_row_that_differs_is_told(
     """First and last row, rows in the middle, swapped values: none is left out behind the twentieth."""
     monkeypatch.setattr(multiset, "HELD_ROWS", held)
     monkeypatch.setattr(every_difference, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(every_difference, "ROWS_PER_SCAN", 25)
     path = KEYED.create_source(tmp_path / "t.db", ((n, f"name {n}") for n in range(1, ROWS + 1)))
     told: list[Any] = []
     async with connected(database_dsn) as target:
@@ -83,6 +86,37 @@ async def test_rows_without_a_key_are_told_by_their_rowid(
             way=lambda *a, **k: verify_table(*a, **k, on_differences=told.extend),
         )
     assert [(one.kind, one.key) for one in told] == [("missing", f"rowid={n}") for n in range(3, 100, 10)]
+
+
+async def test_both_sides_are_read_once_more_however_many_rows_differ(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scan for each five thousand rows would take for ever where a whole column is wrong."""
+    scans: list[str] = []
+
+    def counted(source: Any, sql: str, batch_rows: int) -> Any:
+        if "max(typeof" not in sql and "union all" in sql:
+            scans.append("source")
+        return execute_on_source(source, sql, batch_rows)
+
+    def listed(*given: Any) -> str:
+        scans.append("target")
+        return rows_at_sql(*given)
+
+    path = KEYED.create_source(tmp_path / "t.db", ((n, f"name {n}") for n in range(1, 20_001)))
+    told: list[Any] = []
+    async with connected(database_dsn) as target:
+        await target.execute(
+            "create table t as select n::bigint as id, 'x' as name from generate_series(20000, 1, -1) n"
+        )
+        await verify(path, target, KEYED.plan)  # nothing of what follows for the first time
+        monkeypatch.setattr("etl.verify.source.execute", counted)
+        monkeypatch.setattr(every_difference, "rows_at_sql", listed)
+        await verify(path, target, KEYED.plan, way=lambda *a, **k: verify_table(*a, **k, on_differences=told.extend))
+    assert [one.key for one in told] == [f"id={n}" for n in range(1, 20_001)]
+    assert {(one.column, one.actual) for one in told} == {("name", "'x'")}
+    assert scans.count("target") == 1
+    assert scans.count("source") == 2 + 20, "the comparison, the twenty of the report, and one for all of them"
 
 
 def test_the_file_has_all_of_them_and_the_report_twenty(
