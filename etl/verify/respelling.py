@@ -8,7 +8,6 @@ document, that the specification says the same, or leaves the document to it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from etl.verify import scalars
 from etl.verify.document_shapes import JSONB, Anchor, Piece, Shape, learn_shape
 from etl.verify.documents import canonical_document, is_doubtful
-from etl.verify.fixed_rules import widths_of
+from etl.verify.pieces import every
 
 MAX_SHAPES = 12  # in one batch
 FEW = 16  # one document in so many may be spelled by itself
@@ -31,7 +31,6 @@ SCALAR = r"^(?:true|false|null|0|-?0\.[0-9]*[1-9]|-?[1-9][0-9]*(?:\.[0-9]*[1-9])
 LONG = 1_000  # characters of a number; the specification knows how long it may be at all
 
 Places = NDArray[Any]  # of integers
-_EMPTY = pa.scalar(b"", pa.binary())
 _QUOTE, _BACKSLASH, _BLANK = ord('"'), ord("\\"), ord(" ")
 _CANONICAL_ESCAPES = np.zeros(256, np.bool_)
 _CANONICAL_ESCAPES[list(b'"\\bfnrt')] = True
@@ -157,12 +156,17 @@ class _Bytes:
             return self.quotes.reshape(len(rows), count).T
         return self.quotes.take(self.first_quote[rows] + np.arange(count)[:, None])
 
+    def words_at(self, places: Places) -> NDArray[np.uint64]:
+        """The eight bytes from each place on; from a place beyond the data any."""
+        # no take(): it would first copy the view, which is eight times the data
+        return self.words[np.clip(places, 0, len(self.words) - 1)]
+
     def are(self, places: Places, wanted: bytes) -> NDArray[np.bool_]:
         """Whether these bytes stand at each of the places; a place beyond the data has any."""
         equal = np.ones(len(places), np.bool_)
         for at in range(0, len(wanted), WORD):
             part = wanted[at : at + WORD]
-            words = self.words.take(places + at, mode="clip")
+            words = self.words_at(places + at)
             if len(part) < WORD:
                 words &= np.uint64((1 << 8 * len(part)) - 1)
             equal &= words == np.uint64(int.from_bytes(part, "little"))
@@ -175,19 +179,17 @@ def _match(texts: _Bytes, candidates: Places, shape: Shape) -> tuple[Places, Res
     if not len(rows) or rows[0] != candidates[0]:
         return None
     limits, good = _limits_of(texts, rows, shape)
-    slots = _slots_of(texts, limits, good, shape)
-    scalars = [slot for place, slot in enumerate(slots) if place not in shape.string_slots]
-    spelled = np.ones(int(good.sum()), np.bool_)
-    for slot in scalars:
-        spelled &= _are_canonical(slot)
-    if not spelled.all():
-        slots = [slot.filter(pa.array(spelled)) for slot in slots]
-        good[good] = spelled
+    for place in range(len(shape.runs) - 1):
+        if place not in shape.string_slots:
+            good &= _are_canonical(texts, *limits[1 + 2 * place : 3 + 2 * place])
     if not good[0]:
         return None
-    count = int(good.sum())
-    canonical = _join(shape.canonical, slots, count)
-    return rows[good], Respelled(canonical, _join((VERSION, *shape.jsonb), slots, count))
+    edges = np.empty((len(rows), len(limits)), np.int32)
+    for place, limit in enumerate(limits):
+        edges[:, place] = limit
+    if not good.all():
+        rows, edges = rows[good], edges[good]
+    return rows, Respelled(_join(shape.canonical, texts, edges), _join((VERSION, *shape.jsonb), texts, edges))
 
 
 def _limits_of(texts: _Bytes, rows: Places, shape: Shape) -> tuple[list[Places], NDArray[np.bool_]]:
@@ -214,30 +216,41 @@ def _begin(anchor: Anchor, starts: Places, ends: Places, quotes: Places) -> Plac
     return ends - anchor.distance if anchor.from_end else starts
 
 
-def _slots_of(texts: _Bytes, limits: list[Places], good: NDArray[np.bool_], shape: Shape) -> list[pa.Array]:
-    """The cells of each slot, of those texts that are good."""
-    edges = np.stack(limits, axis=1)
-    if not good.all():
-        edges = edges[good]
-    width = edges.shape[1]
-    offsets = pa.py_buffer(edges.astype(np.int32).ravel())
-    if not len(edges):
-        return [pa.array([], pa.binary()) for _ in range(len(shape.runs) - 1)]
-    pieces = pa.Array.from_buffers(pa.binary(), edges.size - 1, [None, offsets, pa.py_buffer(texts.data)])
-    firsts = np.arange(0, edges.size, width)
-    return [pieces.take(pa.array(firsts + place)) for place in range(1, width - 1, 2)]
-
-
-def _are_canonical(scalars: pa.Array) -> NDArray[np.bool_]:
+def _are_canonical(texts: _Bytes, starts: Places, ends: Places) -> NDArray[np.bool_]:
     """Whether numbers and words are as their canonical form spells them."""
-    matched: NDArray[np.bool_] = pc.match_substring_regex(scalars, SCALAR).to_numpy(zero_copy_only=False)
-    return matched & (widths_of(scalars) < LONG)
+    lengths = ends - starts
+    short = (lengths >= 1) & (lengths <= scalars.LONGEST)
+    lengths = np.where(short, lengths, 1)
+    words = texts.words_at(starts) & scalars.KEPT[lengths]
+    proven: NDArray[np.bool_] = scalars.are_canonical(words, lengths) & short
+    left = np.flatnonzero(~proven & (ends > starts))
+    if len(left):
+        proven[left] = pc.match_substring_regex(_cut(texts, starts[left], ends[left]), SCALAR)
+        proven[left] &= ends[left] - starts[left] < LONG
+    return proven
 
 
-def _join(pieces: tuple[Piece, ...], slots: list[pa.Array], count: int) -> pa.Array:
-    if not slots:
-        return pa.repeat(pa.scalar(b"".join(piece for piece in pieces if isinstance(piece, bytes)), pa.binary()), count)
-    parts: Iterator[Any] = (
-        slots[piece] if isinstance(piece, int) else pa.scalar(piece, pa.binary()) for piece in pieces
-    )
-    return pc.binary_join_element_wise(*parts, _EMPTY)
+def _cut(texts: _Bytes, starts: Places, ends: Places) -> pa.Array:
+    """What stands between each start and end."""
+    edges = np.stack((starts, ends), axis=1).astype(np.int32)
+    return _pieces(texts, edges).take(pa.array(np.arange(0, edges.size, 2)))
+
+
+def _pieces(texts: _Bytes, edges: NDArray[np.int32]) -> pa.Array:
+    """What stands between each edge and the next; the last piece of a line reaches to the next line."""
+    return pa.Array.from_buffers(pa.binary(), edges.size - 1, [None, pa.py_buffer(edges), pa.py_buffer(texts.data)])
+
+
+def _join(pieces: tuple[Piece, ...], texts: _Bytes, edges: NDArray[np.int32]) -> pa.Array:
+    """The documents of these lines of edges, printed piece by piece."""
+    count, width = edges.shape
+    fixed = [piece for piece in pieces if isinstance(piece, bytes)]
+    pool = pa.concat_arrays([_pieces(texts, edges), pa.array(fixed, pa.binary())])
+    order = np.empty((count, len(pieces)), np.int32)
+    lines = np.arange(0, edges.size, width, dtype=np.int32)
+    for place, piece in enumerate(pieces):
+        if isinstance(piece, bytes):
+            order[:, place] = edges.size - 1 + fixed.index(piece)
+        else:
+            order[:, place] = lines + (2 * piece + 1)
+    return every(pool.take(pa.array(order.ravel())), len(pieces))

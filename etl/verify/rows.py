@@ -25,6 +25,7 @@ from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
 from etl.verify.expected import DocumentField, Field, FixedField, expected_field, is_document
 from etl.verify.fixed_rules import offsets_of
+from etl.verify.pieces import interleaved
 
 CHECKSUM_MODULUS = 1 << 128
 _LENGTH = struct.Struct(">i")
@@ -137,10 +138,7 @@ class RowJoin:
         self._flush()
         if not self._pieces:
             return pa.array([b""] * self._row_count, pa.binary())
-        if len(self._pieces) == 1:
-            return self._pieces[0]
-        empty = pa.scalar(b"", pa.binary())
-        return pc.binary_join_element_wise(*self._pieces, empty, null_handling="replace", null_replacement=b"")
+        return interleaved(self._pieces)
 
     def _flush(self) -> None:
         if not self._fixed:
