@@ -47,7 +47,7 @@ def reals_as_numeric(values: NDArray[np.float64], precision: int, scale: int) ->
         proven |= (np.abs(shifted - scaled) < 0.49) & (magnitude < 1e12)
         proven &= magnitude < 10.0 ** min(precision, 300)
     units = np.where(proven, magnitude, 0).astype(np.int64)
-    return _from_units(scaled < 0, units, np.full(len(units), scale), scale), proven
+    return _from_units(scaled < 0, units, scale, scale), proven
 
 
 def reals_as_free_numeric(values: NDArray[np.float64]) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -69,10 +69,10 @@ def reals_as_free_numeric(values: NDArray[np.float64]) -> tuple[pa.Array, NDArra
 
 
 def _from_units(
-    negative: NDArray[np.bool_], units: NDArray[np.int64], scales: NDArray[np.int64], max_scale: int
+    negative: NDArray[np.bool_], units: NDArray[np.int64], scales: NDArray[np.int64] | int, max_scale: int
 ) -> pa.Array:
     groups = -(-max_scale // 4)
-    powers = np.power(10, scales)
+    powers = np.power(10, scales)  # of one scale one number, by which numpy divides many times faster
     whole = units // powers
     fraction = (units - whole * powers) * np.power(10, 4 * groups - scales)
     return numeric_payloads(negative, whole.astype(np.uint64), fraction.astype(np.uint64), groups, scales)

@@ -126,6 +126,9 @@ def _by_value(
 
 
 def _varying_field(cells: Cells, kind: PgType, reading: Reading) -> VaryingField:
+    whole = _as_they_are(cells, kind, reading)
+    if whole is not None:
+        return whole
     parts = cells.dense()
     if len(parts) == 1 and parts[0].rows is None:
         payloads, proven = _varying_values(parts[0].storage, parts[0].array, kind, reading)
@@ -143,6 +146,27 @@ def _varying_field(cells: Cells, kind: PgType, reading: Reading) -> VaryingField
         start += len(payloads)
     joined = pa.concat_arrays([payloads for payloads, _ in found]) if found else pa.array([], pa.binary())
     return VaryingField(joined.take(pa.array(places, mask=places < 0)), lengths)
+
+
+def _as_they_are(cells: Cells, kind: PgType, reading: Reading) -> VaryingField | None:
+    """The column where its own bytes are the payloads of all its cells; None where there is more to do."""
+    held = [(storage, array) for storage, array in cells.arrays if array.null_count < len(array)]
+    if len(held) != 1 or not _keeps_bytes(held[0][0], kind):
+        return None
+    array = held[0][1].view(pa.binary())
+    if kind.name in TEXT_TYPES and untouched(array, kind, reading) is not None:
+        return None
+    lengths = widths_of(array)
+    if array.null_count:
+        lengths[~array.is_valid().to_numpy(zero_copy_only=False)] = NULL_LENGTH
+    return VaryingField(array, lengths)
+
+
+def _keeps_bytes(storage: StorageClass, kind: PgType) -> bool:
+    """Whether a cell's own bytes are what the server must send."""
+    if storage is StorageClass.BLOB:
+        return kind.name == "bytea"
+    return storage is StorageClass.TEXT and (kind.name == "bytea" or (kind.name in TEXT_TYPES and kind.name != "char"))
 
 
 def _document_field(cells: Cells, kind: PgType, reading: Reading) -> DocumentField:
@@ -194,9 +218,9 @@ def _varying_rule(storage: StorageClass, array: pa.Array, kind: PgType, reading:
             return reals_as_numeric(numbers_of(array), kind.precision or 0, kind.scale or 0)
         case (StorageClass.TEXT, "json" | "jsonb"):
             return _documents(array)
-        case (StorageClass.TEXT | StorageClass.BLOB, "bytea"):
+        case _ if _keeps_bytes(storage, kind) and kind.name == "bytea":
             return array, None
-        case (StorageClass.TEXT, name) if name in TEXT_TYPES and name != "char":
+        case _ if _keeps_bytes(storage, kind):
             # where no flag acts: bad UTF-8, a NUL and too long a text cannot be in the target, so the bytes differ
             return array, untouched(array, kind, reading)
         case (StorageClass.INTEGER, name) if name in TEXT_TYPES and name != "char":

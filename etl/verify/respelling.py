@@ -159,7 +159,8 @@ class _Bytes:
     def words_at(self, places: Places) -> NDArray[np.uint64]:
         """The eight bytes from each place on; from a place beyond the data any."""
         # no take(): it would first copy the view, which is eight times the data
-        return self.words[np.clip(places, 0, len(self.words) - 1)]
+        words: NDArray[np.uint64] = self.words[np.clip(places, 0, len(self.words) - 1)]
+        return words
 
     def are(self, places: Places, wanted: bytes) -> NDArray[np.bool_]:
         """Whether these bytes stand at each of the places; a place beyond the data has any."""

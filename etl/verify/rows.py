@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
-from etl.verify.expected import DocumentField, Field, FixedField, expected_field, is_document
+from etl.verify.expected import DocumentField, Field, FixedField, VaryingField, expected_field, is_document
 from etl.verify.fixed_rules import offsets_of
 from etl.verify.pieces import interleaved
 
@@ -69,13 +69,13 @@ def expect_rows(source: SourceRows, table: TablePlan) -> ExpectedRows:
         expected_field(cells, column.type, column.reading)
         for cells, column in zip(source.columns, table.columns, strict=True)
     ]
-    rows = _join(fields, source.row_count)
     documents = [field for field in fields if isinstance(field, DocumentField)]
+    runs = _runs(fields, source.row_count)
+    rows = _with_documents(runs, documents)
     if not documents:
         return ExpectedRows(source.bytes, rows, rows)
-    sent = None
-    if all(field.sent is not None for field in documents):
-        sent = _join([field.sent if isinstance(field, DocumentField) else field for field in fields], source.row_count)
+    spelled_by_server = [field.sent for field in documents if field.sent is not None]
+    sent = _with_documents(runs, spelled_by_server) if len(spelled_by_server) == len(documents) else None
     texts = [
         cells.texts() for cells, column in zip(source.columns, table.columns, strict=True) if is_document(column.type)
     ]
@@ -100,13 +100,23 @@ def _payload_widths(field: Field) -> NDArray[np.int32] | int:
     return np.maximum(field.lengths, 0)
 
 
-def _join(fields: Sequence[Field | None], row_count: int) -> pa.Array:
-    joined = RowJoin(row_count)
-    joined.add_number(">u2", len(fields))
+def _runs(fields: Sequence[Field], row_count: int) -> list[pa.Array]:
+    """What stands before, between and after the documents: the count of fields, then fields."""
+    joins = [RowJoin(row_count)]
+    joins[0].add_number(">u2", len(fields))
     for field in fields:
-        if field is not None:
-            joined.add_field(field)
-    return joined.rows()
+        if isinstance(field, DocumentField):
+            joins.append(RowJoin(row_count))
+        else:
+            joins[-1].add_field(field)
+    return [join.rows() for join in joins]
+
+
+def _with_documents(runs: Sequence[pa.Array], documents: Sequence[VaryingField]) -> pa.Array:
+    pieces = [runs[0]]
+    for document, run in zip(documents, runs[1:], strict=True):
+        pieces += [cells_of(document.lengths.astype(">i4"), None), document.payloads, run]
+    return interleaved(pieces)
 
 
 class RowJoin:
