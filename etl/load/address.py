@@ -6,6 +6,7 @@ many parameters that libpq, Neon and Prisma use, and cuts an unescaped ``@`` in 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ WITHOUT_MEANING = (
     "tcp_user_timeout",
 )
 CONNECT_TIMEOUT_S = 15.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class TargetAddress:
 
     def __str__(self) -> str:
         return self.display
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server runs on this machine: over a socket, or over the loopback."""
+        hosts = self.arguments.get("host") or [os.environ.get("PGHOST") or "/"]
+        return "service" not in self.arguments and all(host.startswith("/") or host in LOOPBACK for host in hosts)
 
 
 def parse_address(text: str) -> TargetAddress:

@@ -17,25 +17,12 @@ import tenacity
 
 from etl.errors import EtlError, TargetError, TargetLostError
 from etl.load.address import TargetAddress
+from etl.load.settings import apply_settings
 
 T = TypeVar("T")
 
 CLOSE_S = 3.0
 ATTEMPTS = 8
-SETTINGS = {
-    "timezone": "UTC",
-    "search_path": "pg_catalog",
-    "client_min_messages": "error",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",  # from 14
-    "transaction_timeout": "0",  # from 17
-    "default_toast_compression": "lz4",  # from 14, where built with it
-    "maintenance_work_mem": "256MB",
-    "lc_monetary": "C",  # money is sent with a point
-    "row_security": "off",  # a policy that would hide rows is an error instead
-}
 # connection trouble, shutdown, crash recovery, too many clients, serialization, deadlock, lock not available
 TRANSIENT = ("08", "57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03")
 
@@ -66,6 +53,7 @@ class Connections:
 
     def __init__(self, address: TargetAddress, size: int) -> None:
         self.address = address
+        self._size = size
         self._idle: asyncio.Queue[asyncpg.Connection | None] = asyncio.Queue()
         for _ in range(size):
             self._idle.put_nowait(None)
@@ -81,7 +69,7 @@ class Connections:
             if self._condemned is not None:
                 raise self._condemned
             if connection is None or connection.is_closed():
-                connection = await connect(self.address)
+                connection = await connect(self.address, self._size)
                 self._open.add(connection)
             yield connection
             # not after an exception: who knows what the driver still waits for
@@ -137,11 +125,15 @@ class OneConnection:
             yield self._connection
 
 
-async def connect(address: TargetAddress) -> asyncpg.Connection:
-    """Open a connection under the run's settings; raises TargetError with the next step for what a user can mend."""
+async def connect(address: TargetAddress, at_once: int = 1) -> asyncpg.Connection:
+    """Open a connection under the run's settings, one of ``at_once`` that work at the same time.
+
+    Raises TargetError with the next step for what a user can mend.
+    """
     connection = await open_connection(address)
     try:
-        await apply_settings(connection, address)
+        with named_errors(str(address)):
+            await apply_settings(connection, address, at_once)
     except BaseException:
         connection.terminate()
         raise
@@ -154,17 +146,6 @@ async def open_connection(address: TargetAddress) -> asyncpg.Connection:
         # no statement cache: it would keep encoding for a table that was dropped and made again with other types
         connection: asyncpg.Connection = await asyncpg.connect(**address.arguments, statement_cache_size=0)
     return connection
-
-
-async def apply_settings(connection: asyncpg.Connection, address: TargetAddress) -> None:
-    """Put the connection under the run's settings, as far as the server knows them."""
-    with named_errors(str(address)):
-        wanted = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in SETTINGS.items())
-        await connection.execute(
-            f"select set_config(name, want, false) from (values {wanted}) as s(name, want)"
-            " join pg_catalog.pg_settings using (name)"
-            " where want <> 'lz4' or 'lz4' = any(enumvals)"
-        )
 
 
 async def hang_up(connection: asyncpg.Connection) -> None:

@@ -16,10 +16,11 @@ import asyncpg
 
 from etl.errors import SnapshotError
 from etl.load.address import TargetAddress
-from etl.load.connect import Connections, Lender, apply_settings, hang_up, open_connection
+from etl.load.connect import Connections, Lender, hang_up, named_errors, open_connection
 from etl.load.heartbeat import beating, open_heart
 from etl.load.journal import Staging, create_staging, discard
 from etl.load.leftovers import Leftover, describe_staging
+from etl.load.settings import apply_settings
 
 CLEAN_UP_S = 4.0
 
@@ -47,7 +48,8 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
         stack.push_async_callback(hang_up, control)
         heart = await open_heart(control, (connections, spare))
         stack.push_async_callback(hang_up, heart)
-        await apply_settings(control, address)
+        with named_errors(str(address)):
+            await apply_settings(control, address)
         stack.push_async_callback(connections.close)
         stack.push_async_callback(spare.close)
         await stack.enter_async_context(beating(heart, control, (connections, spare)))

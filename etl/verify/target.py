@@ -43,14 +43,16 @@ async def reading_transaction(target: asyncpg.Connection) -> AsyncIterator[None]
     """
     # no Transaction of the driver's: cancelled while it begins, it leaves the server in one and cannot end it
     begin, end = ("savepoint etl_verify", "rollback to savepoint etl_verify; release savepoint etl_verify")
-    if not target.is_in_transaction():
+    is_nested = target.is_in_transaction()
+    if not is_nested:
         begin, end = "begin isolation level repeatable read read only", "rollback"
     try:
         await target.execute(begin)
         await target.execute(SETTINGS)
         yield
     except BaseException:
-        if target.is_in_transaction():
+        # the driver may not have heard yet that a BEGIN has begun; a ROLLBACK too many does no harm
+        if not is_nested or target.is_in_transaction():
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error is the one to show
                 await target.execute(end)
         raise
