@@ -17,7 +17,7 @@ import tenacity
 
 from etl.errors import EtlError, TargetError, TargetLostError
 from etl.load.address import TargetAddress
-from etl.load.settings import apply_settings
+from etl.load.session_settings import apply_settings
 
 T = TypeVar("T")
 

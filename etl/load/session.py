@@ -20,7 +20,7 @@ from etl.load.connect import Connections, Lender, hang_up, named_errors, open_co
 from etl.load.heartbeat import beating, open_heart
 from etl.load.journal import Staging, create_staging, discard
 from etl.load.leftovers import Leftover, describe_staging
-from etl.load.settings import apply_settings
+from etl.load.session_settings import apply_settings
 
 CLEAN_UP_S = 4.0
 

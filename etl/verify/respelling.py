@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.verify import scalars
+from etl.verify import short_scalars as scalars
 from etl.verify.document_shapes import JSONB, Anchor, Piece, Shape, learn_shape
 from etl.verify.documents import canonical_document, is_doubtful
 from etl.verify.pieces import every

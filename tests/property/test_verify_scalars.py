@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.verify.respelling import SCALAR
-from etl.verify.scalars import LONGEST, are_canonical
+from etl.verify.short_scalars import LONGEST, are_canonical
 
 NEAR = st.text("0123456789.-+eE/:tfn", min_size=1, max_size=LONGEST)
 WORDS = st.sampled_from(["true", "false", "null", "nul", "truE", "falsee", "0", "00", "0.", ".0", "0.0", "0.5", "1.50"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.load.address import parse_address
-from etl.load.settings import helpers_each, settings_sql
+from etl.load.session_settings import helpers_each, settings_sql
 
 
 @pytest.mark.parametrize(("cores", "at_once", "helpers"), [(2, 2, 0), (2, 1, 1), (8, 4, 1), (16, 4, 3), (1, 4, 0)])
