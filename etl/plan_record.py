@@ -13,6 +13,7 @@ from typing import Any
 
 from etl.errors import UsageError
 from etl.model import ColumnPlan, Difference, PgType, Plan, Reading, TablePlan
+from etl.object_record import objects_of
 from etl.options import Options
 
 OF_A_RUN = frozenset(  # flags that say how a run goes, not what becomes of the values
@@ -48,7 +49,7 @@ def flags_of(options: Options) -> dict[str, Any]:
 
 
 def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan as plain values: names, types, readings, flags and zone, and a hash of them all."""
+    """The plan as plain values: names, types, readings, objects, flags and zone, and a hash of them all."""
 
     content = {
         "schema": plan.schema,
@@ -62,6 +63,7 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
             table.source.name: {column.source.name: _column_record(column) for column in table.columns}
             for table in plan.tables
         },
+        "objects": objects_of(plan),
         "filled": sorted(table.source.name for table in plan.filled.tables),
         "kept": sorted(plan.kept),
         "not_valid": {

@@ -2,12 +2,13 @@
 
 Invariant: what is compared is what the report says of each table's rows after they were verified: their number, their
 checksum (docs/checksums.md), their columns and types. A report that does not say so proves nothing, and is refused.
+Keys, constraints, indexes, defaults, sequences and views are compared with what the run promised of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,17 @@ from etl.model import (
     Verdict,
     VerifiedTable,
 )
+from etl.object_record import views_of, with_objects
 from etl.options import Options
 from etl.phases.clock import Clock
 from etl.plan_record import hash_of
 from etl.progress import Progress
 from etl.report import FORMAT, Report
 from etl.tasks import together
-from etl.verify.objects import read_columns
+from etl.verify.objects import compare_objects, read_columns
 from etl.verify.target_checksum import checksum_table
 
+_NO_OBJECTS = "the report was written by an etl that kept no objects: keys, constraints and indexes were not compared"
 _HINT = "name what --report FILE.json of `etl migrate` or `etl verify` has written"
 Types = Mapping[str, Mapping[str, PgType]]  # table → column → type, as the target has them
 
@@ -61,6 +64,7 @@ class Attestation:
     source: str
     schema: str
     tables: tuple[_Attested, ...]
+    objects: Mapping[str, Any] | None  # as `objects_of` wrote them; None in the report of an older etl
 
 
 async def verify_against(options: Options, progress: Progress) -> Report:
@@ -75,6 +79,10 @@ async def verify_against(options: Options, progress: Progress) -> Report:
         plan = Plan(attestation.schema, tuple(_plan_of(table, found) for table in attestation.tables))
         report = Report("verify", attestation.source, str(address), plan, ExitStatus.DONE, against=str(options.against))
         absent = [one for table in attestation.tables for one in _absent(table, found)]
+        if attestation.objects is None:
+            report = replace(report, notes=(_NO_OBJECTS,))
+        else:
+            absent += await _object_differences(session, plan, attestation.objects, absent)
         unreadable = {one.table for one in absent if one.actual == "nothing"}
         pairs = zip(attestation.tables, plan.tables, strict=True)
         with clock.phase("verify", sum(table.rows for table in attestation.tables)):
@@ -113,7 +121,7 @@ def read_attestation(path: Path) -> Attestation:
                 "take the report of a run with --verify full that found both sides equal",
             )
         tables = tuple(_attested(path, table, plan["columns"][table["name"]]) for table in content["tables"])
-        return Attestation(content["source"], plan["schema"], tables)
+        return Attestation(content["source"], plan["schema"], tables, plan.get("objects"))
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"--against {path}: the report was written by an older etl, or is not whole", _HINT) from error
 
@@ -171,6 +179,23 @@ def _absent(table: _Attested, found: Types) -> list[Difference]:
         for (name, kind), source in pairs
         if name not in types or str(types[name]) != kind
     ]
+
+
+async def _object_differences(
+    session: Session, plan: Plan, objects: Mapping[str, Any], known: Sequence[Difference]
+) -> list[Difference]:
+    """What is not as it was promised, but for what is ``known`` already."""
+    told = {(one.table, one.key) for one in known}
+    gone = {one.table for one in known if one.expected == "a table"}
+    tables = (table for table in plan.tables if table.source.name not in gone)
+    promised = replace(
+        plan,
+        tables=tuple(with_objects(table, objects["tables"][table.source.name]) for table in tables),
+        views=views_of(objects["views"]),
+    )
+    async with session.connections.borrow() as connection:
+        found = await guarded(connection, compare_objects(connection, promised, plan.schema))
+    return [one for one in found if (one.table, one.key) not in told]
 
 
 async def _verify(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from etl.plan_record import hash_of
 from tests.fix_command import EtlCommand
 from tests.fix_server import execute
 from tests.fix_source import MakeSource
@@ -97,6 +98,74 @@ def test_a_table_or_column_that_has_changed_is_named(moved: Moved, etl: EtlComma
     done = etl("verify", dsn, "--against", report)
     assert done.status == 4
     assert said in done.out
+
+
+OBJECTS = """
+create table parent (id integer primary key autoincrement, code text not null unique);
+create table child (id integer primary key, parent integer references parent (id) on delete cascade,
+                    n integer default 7, at text default current_timestamp, amount decimal(10,2) check (amount > 0));
+create index child_n on child (n desc, amount); create unique index child_at on child (at) where n > 1;
+create view totals as select parent, count(*) as n from child group by parent;
+insert into parent values (1, 'a'), (2, 'b'); insert into child values (1, 1, 1, 'x', 1.5), (2, 2, 2, 'y', 2.5);
+"""
+
+
+@pytest.fixture
+def moved_objects(make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path) -> Moved:
+    """The same of a source with keys, indexes, constraints, defaults and a view."""
+    source, report = make_source(OBJECTS), tmp_path / "report.json"
+    done = etl("migrate", source, database_dsn, "--report", report)
+    assert done.status == 0, done.err + done.out
+    source.unlink()
+    return report, database_dsn
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        (None, None),
+        ("drop index child_n", "child_n"),
+        ("drop index child_n; create index child_n on child (n, amount)", "child_n"),
+        ("update pg_index set indisvalid = false where indexrelid = 'child_at'::regclass", "child_at"),
+        ("alter table child drop constraint child_pkey", "child_pkey"),
+        ("alter table parent alter code drop not null", "code"),
+        ("alter table child alter n drop default", "n"),
+        ("alter table child alter id drop identity", "id"),
+        ("select setval(pg_get_serial_sequence('parent', 'id'), 1)", "id"),
+        ("drop view totals", "totals"),
+        (
+            "update pg_constraint set convalidated = false where contype = 'f' and conrelid = 'child'::regclass",
+            "child_parent_fkey",
+        ),
+        ("alter table child drop constraint child_parent_fkey", "child_parent_fkey"),
+        ("alter table child drop constraint child_amount_check", "child_amount_check"),
+    ],
+)
+def test_an_object_that_is_gone_or_changed_is_named(
+    moved_objects: Moved, etl: EtlCommand, statement: str | None, name: str | None, tmp_path: Path
+) -> None:
+    """Rows alone are not what was promised: without its index or its foreign key the target is another one."""
+    report, dsn = moved_objects
+    if statement is not None:
+        asyncio.run(execute(dsn, *statement.split("; ")))
+    again = tmp_path / "again.json"
+    done = etl("verify", dsn, "--against", report, "--report", again)
+    told = json.loads(again.read_text())["differences"]
+    assert [(one["kind"], one["key"]) for one in told] == ([] if name is None else [("object", name)])
+    assert done.status == (0 if name is None else 4)
+
+
+def test_a_report_without_objects_says_what_it_does_not_prove(moved_objects: Moved, etl: EtlCommand) -> None:
+    """Of an etl before this one: its rows are still compared."""
+    report, dsn = moved_objects
+    content = json.loads(report.read_text())
+    del content["plan"]["objects"]
+    content["plan"]["hash"] = hash_of(content["plan"])
+    report.write_text(json.dumps(content))
+    asyncio.run(execute(dsn, "drop index child_n"))
+    done = etl("verify", dsn, "--against", report)
+    assert done.status == 0
+    assert "keys, constraints and indexes were not compared" in done.out + done.err
 
 
 def changed(change: Any) -> Any:
