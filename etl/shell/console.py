@@ -57,12 +57,22 @@ def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStat
         kept = "; nothing was published" if report.command == "migrate" else ""
         holder = f"{report.against} says" if report.against else "the source holds"
         say(f"error: {report.source}: the target does not hold what {holder}{kept}")
-        say("hint: the differences are in the report on stdout; --report FILE.json keeps it")
+        say(f"hint: {_way_on(report, options)}")
     elif report.status is ExitStatus.REJECTED:
         say(f"hint: the rejected rows are in {options.rejects}, each with its reason (status 3)")
     elif report.status is ExitStatus.UNTRANSLATED:
         say("hint: --accept-untranslated, once you have dealt with the objects listed as not translated (status 5)")
     return report.status
+
+
+def _way_on(report: Report, options: Options) -> str:
+    """What to do about a difference: another tool's names and objects are no loss, and a flag leaves them out."""
+    stands_alone = report.command == "verify" and not report.against and options.plan is None
+    if stands_alone and options.mode != "fill" and report.differences:
+        return (
+            "if another tool made the tables, --mode fill compares their values alone, by the names and types they have"
+        )
+    return "the differences are in the report on stdout; --report FILE.json keeps it"
 
 
 def deliver_survey(inspection: Inspection, paths: Sequence[Path]) -> ExitStatus:
