@@ -90,7 +90,8 @@ def _totals(runs: list[StageRun]) -> list[float]:
 async def _measure(source: Path, stage: str) -> list[dict[str, Any]]:
     from etl.extract.snapshot import open_snapshot
     from etl.options import Options
-    from etl.phases.inspection import make_plan, read, survey_and_decide
+    from etl.phases.inspection import make_plan, survey_and_decide
+    from etl.phases.source_pages import read
     from etl.progress import SilentProgress
     from etl.transform.rows.tally import Tally
 

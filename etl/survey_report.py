@@ -24,6 +24,7 @@ class Inspection:
     plan: Plan
     surveys: tuple[TableSurvey, ...]
     problems: tuple[Problem, ...] = ()
+    uncertain: tuple[Problem, ...] = ()  # what may stop the run: only the server can tell
     remarks: tuple[Remark, ...] = ()
     in_the_way: tuple[str, ...] = ()  # relations of the target
     sample: int | None = None  # rows of each table; None for all
@@ -63,6 +64,9 @@ class Inspection:
             return f"stops: {counted(len(self.in_the_way), 'name is', plural='names are')} taken in the target"
         if self.is_sample:
             return f"clean as far as it was read: {self.scope}"
+        if self.uncertain:
+            keys = counted(len(self.uncertain), "key or index", plural="keys or indexes")
+            return f"uncertain: all values would load, but of {keys} only the server can tell whether the rows fit"
         return f"clean: {counted(self.rows, 'row')} in {counted(len(self.surveys), 'table')} would load"
 
 
@@ -78,6 +82,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
             _table(plan, survey) for plan, survey in zip(inspection.plan.tables, inspection.surveys, strict=True)
         ],
         "problems": [asdict(problem) for problem in inspection.problems],
+        "uncertain": [asdict(problem) for problem in inspection.uncertain],
         "remarks": [asdict(remark) for remark in inspection.remarks],
         "in_the_way": list(inspection.in_the_way),
         "untranslated": [asdict(thing) for thing in inspection.plan.untranslated],

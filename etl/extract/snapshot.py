@@ -34,6 +34,8 @@ T = TypeVar("T")
 class Snapshot:
     """The pinned readers of one run. ``readers`` are for pages, ``python`` for pragmas, censuses and single rows.
 
+    One more reader, ``spare``, is for what is asked of the source while all of the others are busy with tables.
+
     ``file`` is the main file, where the snapshot is all in it and it cannot change while the snapshot lives; else None.
     """
 
@@ -42,6 +44,7 @@ class Snapshot:
         path: Path,
         guardian: Guardian,
         readers: tuple[Reader, ...],
+        spare: Reader,
         python: aiosqlite.Connection,
         file: DatabaseFile | None,
     ) -> None:
@@ -53,6 +56,8 @@ class Snapshot:
         self._idle: asyncio.Queue[Reader] = asyncio.Queue()
         for reader in readers:
             self._idle.put_nowait(reader)
+        self._spare: asyncio.Queue[Reader] = asyncio.Queue()
+        self._spare.put_nowait(spare)
 
     @property
     def blocks_writers(self) -> bool:
@@ -67,11 +72,14 @@ class Snapshot:
     @contextlib.asynccontextmanager
     async def reader(self) -> AsyncIterator[Reader]:
         """Borrow a reader; waits while all are in use."""
-        reader = await self._idle.get()
-        try:
+        async with _borrowed(self._idle) as reader:
             yield reader
-        finally:
-            self._idle.put_nowait(reader)
+
+    @contextlib.asynccontextmanager
+    async def spare_reader(self) -> AsyncIterator[Reader]:
+        """Borrow the reader that no table has: whoever holds another one may wait for it."""
+        async with _borrowed(self._spare) as reader:
+            yield reader
 
     async def quick_check(self) -> None:
         """``pragma quick_check`` in the guardian, beside the load: affinity is a proof only in a sound file.
@@ -85,6 +93,15 @@ class Snapshot:
     def ensure_held(self) -> None:
         """Raise SnapshotError when the guardian is gone: then nobody knows what the readers saw."""
         self._guardian.ensure_alive()
+
+
+@contextlib.asynccontextmanager
+async def _borrowed(idle: asyncio.Queue[Reader]) -> AsyncIterator[Reader]:
+    reader = await idle.get()
+    try:
+        yield reader
+    finally:
+        idle.put_nowait(reader)
 
 
 class Guardian:
@@ -206,13 +223,13 @@ async def open_snapshot(path: Path, reader_count: int) -> AsyncIterator[Snapshot
         # before the readers pin, and until they have closed: closing it drops the locks of this process
         file = DatabaseFile(path)
         stack.callback(file.close)
-        readers = tuple(Reader(path) for _ in range(reader_count))
-        for reader in readers:
+        spare, *readers = (Reader(path) for _ in range(reader_count + 1))
+        for reader in (spare, *readers):
             stack.push_async_callback(in_thread, reader.close)
             await in_thread(reader.pin)
         python = await stack.enter_async_context(python_reader(path))
         await guardian.release_writers()
-        yield Snapshot(path, guardian, readers, python, file if guardian.protects(file) else None)
+        yield Snapshot(path, guardian, tuple(readers), spare, python, file if guardian.protects(file) else None)
 
 
 @contextlib.asynccontextmanager

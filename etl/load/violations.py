@@ -14,14 +14,13 @@ import asyncpg
 
 from etl.load.connect import literal, named_errors, quote
 from etl.model import CheckPlan, ForeignKeyPlan, IndexPlan, RefusedRow, Statement, TablePlan
+from etl.table_keys import SURELY_SMALL_ENTRY, bare, collision, key_index, long_entry
 
 UNIQUE_VIOLATION, NOT_NULL_VIOLATION, FOREIGN_KEY_VIOLATION, CHECK_VIOLATION = "23505", "23502", "23503", "23514"
 PROGRAM_LIMIT_EXCEEDED = "54000"
 CONSTRAINT_STATES = frozenset(
     {UNIQUE_VIOLATION, NOT_NULL_VIOLATION, FOREIGN_KEY_VIOLATION, CHECK_VIOLATION, PROGRAM_LIMIT_EXCEEDED}
 )
-LARGEST_INDEX_ENTRY = 2_704  # bytes, after compression: BTMaxItemSize of 8 kB pages
-SURELY_SMALL_ENTRY = 2_600  # bytes of the values alone, which leaves room for what stands around them
 # the rows in the order of the load: no scan that joins another one in the middle, no parallel workers
 IN_ORDER = "set local synchronize_seqscans = off; set local max_parallel_workers_per_gather = 0"
 
@@ -57,12 +56,6 @@ def _index_of(table: TablePlan, statement: Statement) -> IndexPlan | None:
     return next((index for index in table.indexes if index.name == statement.name), None)
 
 
-def key_index(table: TablePlan) -> IndexPlan:
-    """The primary key as the unique index that it is."""
-    name = table.primary_key_name or f"{table.name}_pkey"
-    return IndexPlan(name, tuple(map(quote, table.primary_key)), unique=True, constraint=True)
-
-
 async def find_collisions(
     connection: asyncpg.Connection, schema: str, table: TablePlan, index: IndexPlan
 ) -> list[RefusedRow]:
@@ -79,17 +72,8 @@ async def find_collisions(
         f" as numbered where included and {known} window same as (partition by {keys} order by position)) as ranked"
         " where number > 1 order by position"
     )
-    columns = columns_of(table, index)
     return [
-        RefusedRow(
-            row["position"],
-            columns,
-            f"{{values}} is the same in {index.name} as that of the row {{other}}",
-            f"correct one of the two rows in SQLite, {casts_to_text(table, columns)}or set the later one aside with"
-            " --on-error reject",
-            row["first"],
-            row["place"],
-        )
+        collision(table, index, row["position"], row["first"], row["place"])
         for row in await _fetch(connection, table, sql)
     ]
 
@@ -150,9 +134,6 @@ async def find_long_entries(
             " insert into pg_temp.etl_too_long values (found.place); end; end loop; end"
         ),
     )
-    columns = columns_of(table, index)
-    reason = f"{{values}} is too long for {index.name}: an entry holds {LARGEST_INDEX_ENTRY:,} bytes after compression"
-    hint = "shorten it in SQLite, leave the indexes out with --no-indexes, or set the row aside with --on-error reject"
     larger = f"select exists (select from {rows} where {stored} > {SURELY_SMALL_ENTRY})"
     async with connection.transaction():  # inside a running one a savepoint
         if not await connection.fetchval(larger):
@@ -161,10 +142,10 @@ async def find_long_entries(
             for statement in trial:
                 await connection.execute(statement)
         found = await _where(
-            connection, schema, table, "etl_place in (select place from pg_temp.etl_too_long)", columns, reason, hint
+            connection, schema, table, "etl_place in (select place from pg_temp.etl_too_long)", (), "", ""
         )
         await connection.execute("drop table pg_temp.etl_probe, pg_temp.etl_too_long")
-    return found
+    return [long_entry(table, index, row.position, row.place) for row in found]
 
 
 async def delete_rows(
@@ -176,24 +157,6 @@ async def delete_rows(
             f"delete from only {quote(schema)}.{quote(table.name)} where ctid = any($1::text[]::tid[])",
             [row.place for row in rows],
         )
-
-
-def bare(term: str) -> str:
-    """An index's term without its direction."""
-    return term.removesuffix(" desc")
-
-
-def columns_of(table: TablePlan, index: IndexPlan) -> tuple[str, ...]:
-    """The columns that stand in the index's terms."""
-    return tuple(column.name for column in table.columns if any(quote(column.name) in term for term in index.terms))
-
-
-def casts_to_text(table: TablePlan, columns: tuple[str, ...]) -> str:
-    """As text, values that are not the same in SQLite are not the same in the target."""
-    converted = [column for column in table.columns if column.name in columns and column.type.name != "text"]
-    if not converted or any(column.identity for column in converted):
-        return ""
-    return "".join(f"--cast {table.source.name}.{column.source.name}=text, " for column in converted[:1])
 
 
 async def _where(

@@ -21,37 +21,17 @@ from etl.load.connect import guarded
 from etl.load.journal import Workplace
 from etl.load.violations import (
     CHECK_VIOLATION,
-    SURELY_SMALL_ENTRY,
-    columns_of,
     find_collisions,
     find_long_entries,
     find_orphans,
     find_violations,
-    key_index,
 )
 from etl.model import IndexPlan, LoadedTable, Plan, RefusedRow, Statement, TablePlan
 from etl.phases.rejections import refused_error, set_aside
 from etl.phases.run import Run
+from etl.table_keys import doubtful_keys, long_indexes
 from etl.transform.schema import ddl
 from etl.transform.schema.contradictions import with_unvalidated, without_checks
-
-# different values of SQLite stay different in these, as long as none is coerced
-ONE_TO_ONE = frozenset(
-    {
-        "smallint",
-        "integer",
-        "bigint",
-        "double precision",
-        "numeric",
-        "boolean",
-        "text",
-        "varchar",
-        "bytea",
-        "uuid",
-        "date",
-    }
-)
-FIXED_SIZE = ONE_TO_ONE - {"numeric", "text", "varchar", "bytea"} | {"real", "time", "timestamp", "timestamptz"}
 
 
 class Constraints:
@@ -182,7 +162,7 @@ async def check_keys(run: Run, place: Workplace, reader: Reader, table: TablePla
 
     Values that were coerced may have become the same, and long ones may not fit into an index.
     """
-    for index in doubtful_keys(table, loaded):
+    for index in doubtful_keys(table, {coercion.column for coercion in loaded.coercions}):
         loaded = await _check(run, place, reader, table, loaded, index, find_collisions)
     for index in long_indexes(table):
         loaded = await _check(run, place, reader, table, loaded, index, find_long_entries)
@@ -205,28 +185,6 @@ async def _check(
     if run.options.on_error != "reject":
         raise await refused_error(run, reader, table, found, ordinals_of(run, table))
     return await remove(run, place, reader, table, found, loaded)
-
-
-def doubtful_keys(table: TablePlan, loaded: LoadedTable) -> list[IndexPlan]:
-    """The unique keys of which different values of the source may be the same in the target."""
-    coerced = {coercion.column for coercion in loaded.coercions}
-    doubtful = {
-        column.name for column in table.columns if column.source.name in coerced or column.type.name not in ONE_TO_ONE
-    }
-    return [index for index in all_keys(table) if index.unique and doubtful & set(columns_of(table, index))]
-
-
-def long_indexes(table: TablePlan) -> list[IndexPlan]:
-    """The indexes that a row as large as the table's largest one may not fit into."""
-    if table.source.largest_row_bytes <= SURELY_SMALL_ENTRY:
-        return []
-    varying = {column.name for column in table.columns if column.type.name not in FIXED_SIZE}
-    return [index for index in all_keys(table) if varying & set(columns_of(table, index))]
-
-
-def all_keys(table: TablePlan) -> list[IndexPlan]:
-    """The indexes of a table, its primary key first."""
-    return [*([key_index(table)] if table.primary_key else []), *table.indexes]
 
 
 async def remove(

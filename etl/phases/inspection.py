@@ -10,7 +10,7 @@ Invariant: the source is read, the target is asked for names, and nothing is wri
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -19,11 +19,7 @@ import asyncpg
 from etl.ahead import ahead
 from etl.backfills import with_backfills
 from etl.errors import RefusedError, RefusedValueError
-from etl.extract.binary_json import with_documents
 from etl.extract.catalog import read_catalog, read_storage_classes
-from etl.extract.cursor import read_by_cursor
-from etl.extract.leaf_pages import read_leaf_pages
-from etl.extract.pages import read_pages
 from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
@@ -32,15 +28,16 @@ from etl.load.publish import names_in_the_way
 from etl.load.session import open_session
 from etl.load.target_catalog import read_target_tables
 from etl.model import (
-    BINARY_JSON,
     Plan,
-    SourcePage,
+    Problem,
     TablePlan,
     TableSurvey,
 )
 from etl.options import Options
 from etl.phases.clock import Clock
+from etl.phases.key_search import read_all_key_problems
 from etl.phases.orphan_search import read_all_orphans
+from etl.phases.source_pages import read, with_columns
 from etl.progress import Progress
 from etl.survey_report import Inspection
 from etl.tasks import together
@@ -78,14 +75,15 @@ async def inspect(options: Options, progress: Progress, *, ask_target: bool = Fa
                 others = await names_in_the_way(session.control, plan.created, options.mode == "replace")
             in_the_way = (*others, *occupied)
         plan, surveys = await survey_all(snapshot, plan, options, clock)
-        orphans = () if options.sample else await read_all_orphans(snapshot, plan, clock)
+        problems, uncertain = await find_problems(snapshot, plan, surveys, options, clock)
         snapshot.ensure_held()
     return Inspection(
         source=str(options.source),
         target=str(parse_address(options.target)) if ask_target else None,
         plan=plan,
         surveys=surveys,
-        problems=problems_of(plan.tables, surveys, orphans),
+        problems=problems,
+        uncertain=uncertain,
         remarks=remarks_of(plan.tables, surveys),
         in_the_way=in_the_way,
         sample=options.sample,
@@ -151,8 +149,21 @@ async def finish_survey(snapshot: Snapshot, plan: Plan, options: Options, clock:
         "the target is as before; every table is now read to its end for all such values (Ctrl-C is safe)"
     )
     plan, surveys = await survey_all(snapshot, plan, options, clock)
+    refused.problems, _ = await find_problems(snapshot, plan, surveys, options, clock)
+
+
+async def find_problems(
+    snapshot: Snapshot, plan: Plan, surveys: Sequence[TableSurvey], options: Options, clock: Clock
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """All that stops a run of a surveyed source, and what may stop it, as only the server can tell.
+
+    Of a sample the values alone: what is the same in the whole table, or has no parent, it does not show.
+    """
+    if options.sample is not None:
+        return problems_of(plan.tables, surveys, ()), ()
+    keys, uncertain = await read_all_key_problems(snapshot, plan, surveys, clock, options.page_bytes)
     orphans = await read_all_orphans(snapshot, plan, clock)
-    refused.problems = problems_of(plan.tables, surveys, orphans)
+    return (*problems_of(plan.tables, surveys, orphans), *keys), uncertain
 
 
 async def survey_all(
@@ -183,7 +194,7 @@ async def survey_and_decide(
     changed = changed_columns(table, decided)
     if not changed:
         return decided, found
-    again = await survey_table(snapshot, reader, _only(decided, changed), options, progress)
+    again = await survey_table(snapshot, reader, with_columns(decided, changed), options, progress)
     return decided, merge_surveys(found, again, changed)
 
 
@@ -206,18 +217,6 @@ async def survey_table(
     return surveyor.result(time.perf_counter() - started, complete=not cut)
 
 
-def read(snapshot: Snapshot, reader: Reader, table: TablePlan, page_bytes: int) -> AsyncGenerator[SourcePage]:
-    """The pages of a table, by key ranges where it has a rowid; binary JSON as text."""
-    if table.source.rowid_name is None:
-        pages = read_by_cursor(snapshot.python, table.source, page_bytes)
-    elif snapshot.file is None:
-        pages = read_pages(reader, table.source, page_bytes)
-    else:
-        pages = read_leaf_pages(snapshot.file, reader, table.source, page_bytes)
-    binary = [place for place, column in enumerate(table.columns) if column.reading.how == BINARY_JSON]
-    return with_documents(pages, binary) if binary else pages
-
-
 def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:
     """The plan with these tables in place of those of the same names; what was decided is among its notes."""
     new = {table.source.name: table for table in tables}
@@ -227,13 +226,3 @@ def with_tables(plan: Plan, tables: Iterable[TablePlan]) -> Plan:
     plain = (thing for pair in pairs for thing in made_plain(*pair))
     untranslated = (*plan.untranslated, *plain)
     return with_views(replace(plan, tables=decided, notes=(*plan.notes, *notes), untranslated=untranslated))
-
-
-def _only(table: TablePlan, names: frozenset[str]) -> TablePlan:
-    """The table with these columns alone, where its pages can be read so."""
-    if table.source.rowid_name is None:
-        return table
-    columns = tuple(column for column in table.columns if column.source.name in names)
-    return replace(
-        table, columns=columns, source=replace(table.source, columns=tuple(column.source for column in columns))
-    )

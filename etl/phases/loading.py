@@ -25,10 +25,12 @@ from etl.load.journal import Staging
 from etl.load.rejects import RejectFile
 from etl.model import Coercion, LoadedTable, Plan, Slice, SourcePage, TablePlan, TargetPage, Way
 from etl.phases.constraints import check_keys
-from etl.phases.inspection import decide_again, read
+from etl.phases.inspection import decide_again
+from etl.phases.key_watch import KeyWatch, watched
 from etl.phases.rejections import refused_error, set_aside
 from etl.phases.resuming import note_of
 from etl.phases.run import Run
+from etl.phases.source_pages import read
 from etl.tasks import together
 from etl.threads import in_thread
 from etl.transform.rows.columns import SAMPLE_COUNT, coerce_page
@@ -150,7 +152,7 @@ async def copy_rows(
                 run.coercion_log.begin_table(table.source.name)
             if careful is not None:
                 careful.begin_again()
-            async with run.connections.borrow() as connection:
+            async with run.connections.borrow() as connection, watched(run, table) as watch:
                 pages = read(run.snapshot, reader, table, run.options.page_bytes)
                 slices = slices_of(
                     pages,
@@ -160,6 +162,7 @@ async def copy_rows(
                     log=run.coercion_log,
                     extremes=extremes,
                     keep_pages=careful is not None,
+                    watch=watch,
                 )
                 work = copy_table(connection, destination, table, slices, on_slice, rejects, careful)
                 loaded = await guarded(connection, work)
@@ -177,9 +180,10 @@ def slices_of(
     log: CoercionLog | None = None,
     extremes: Extremes | None = None,
     keep_pages: bool = False,
+    watch: KeyWatch | None = None,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
-    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log, extremes=extremes)
+    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log, extremes=extremes, watch=watch)
     return ahead(encode(ahead(coerced, PAGES_AHEAD), table, keep_pages), SLICES_AHEAD)
 
 
@@ -191,6 +195,7 @@ async def coerce(
     reject: bool = False,
     log: CoercionLog | None = None,
     extremes: Extremes | None = None,
+    watch: KeyWatch | None = None,
 ) -> AsyncGenerator[TargetPage]:
     tells_all = log is not None or LOGGER.isEnabledFor(logging.DEBUG)
     samples = None if tells_all else SAMPLE_COUNT
@@ -204,6 +209,8 @@ async def coerce(
             ordinal += page.row_count
             if is_doubted(table, page, coerced.coercions):
                 raise DoubtfulTypeError(table.name)
+            if watch is not None:
+                await watch.see(coerced, ordinal - page.row_count)
             if log is not None:
                 log.write(table.source.name, coerced.coercions)
             if tells_all:

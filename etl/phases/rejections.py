@@ -17,10 +17,11 @@ import numpy as np
 
 from etl.errors import RefusedRowsError
 from etl.extract.reader import Reader
+from etl.extract.snapshot import Snapshot
 from etl.load.rejects import RejectFile
 from etl.model import Refusal, RefusedRow, RejectedRow, StorageClass, TablePlan
-from etl.phases.inspection import read
 from etl.phases.run import Run
+from etl.phases.source_pages import read
 from etl.threads import in_thread
 from etl.transform.rows.rejection import describe_rows
 
@@ -31,29 +32,40 @@ async def set_aside(
     run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], file: RejectFile
 ) -> None:
     """Write the rows to the table's reject file; they are not, or no longer, in the target."""
-    async for rows in named_rows(run, reader, table, refused, file.ordinals):
+    async for rows in named_rows(run.snapshot, reader, table, refused, file.ordinals, run.options.page_bytes):
         file.write(rows)
 
 
 async def refused_error(
-    run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], set_aside_already: Sequence[int] = ()
+    run: Run,
+    reader: Reader | None,
+    table: TablePlan,
+    refused: Sequence[RefusedRow],
+    set_aside_already: Sequence[int] = (),
+    count: int | None = None,
 ) -> RefusedRowsError:
-    """The error that names the first of the rows."""
+    """The error that names the first of the rows; ``count`` of them there are, where ``refused`` is not all."""
     refusals: list[Refusal] = []
-    async for rows in named_rows(run, reader, table, refused[:NAMED_ROWS], set_aside_already):
+    named = refused[:NAMED_ROWS]
+    async for rows in named_rows(run.snapshot, reader, table, named, set_aside_already, run.options.page_bytes):
         refusals += (_refusal(table, row) for row in rows)
-    return RefusedRowsError(refusals, len(refused))
+    return RefusedRowsError(refusals, len(refused) if count is None else count)
 
 
 async def named_rows(
-    run: Run, reader: Reader, table: TablePlan, refused: Sequence[RefusedRow], set_aside_already: Sequence[int]
+    snapshot: Snapshot,
+    reader: Reader | None,
+    table: TablePlan,
+    refused: Sequence[RefusedRow],
+    set_aside_already: Sequence[int],
+    page_bytes: int,
 ) -> AsyncGenerator[list[RejectedRow]]:
     """The rows as the source has them, page by page; positions count without those that were set aside before."""
     by_ordinal = _by_ordinal(refused, np.array(sorted(set_aside_already), np.int64))
     keys = {row.other: "" for row in by_ordinal.values() if row.other is not None}
     last = max((*by_ordinal, *keys), default=-1)
     ordinal, table = 0, table.loaded
-    async with aclosing(read(run.snapshot, reader, table, run.options.page_bytes)) as pages:
+    async with aclosing(read(snapshot, reader, table, page_bytes)) as pages:
         async for page in pages:
             yield await in_thread(describe_rows, page, table, ordinal, by_ordinal, keys)
             ordinal += page.row_count

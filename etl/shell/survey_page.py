@@ -5,10 +5,10 @@ Invariant: every text of the source is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from etl.model import ColumnPlan, ColumnSurvey, TablePlan, TableSurvey
+from etl.model import ColumnPlan, ColumnSurvey, Problem, TablePlan, TableSurvey
 from etl.shell.page_frame import frame, listed, tabled
 from etl.shell.survey_words import (
     HEADINGS,
@@ -56,14 +56,19 @@ def _body(inspection: Inspection) -> Iterator[str]:
 def _problems(inspection: Inspection) -> Iterator[str]:
     if inspection.in_the_way:
         yield from listed("In the way in the target", map(escape, inspection.in_the_way))
-    if not inspection.problems:
+    yield from _problem_table("Stops the run", inspection.problems)
+    yield from _problem_table("May stop the run, as only the server can tell", inspection.uncertain)
+
+
+def _problem_table(heading: str, problems: Sequence[Problem]) -> Iterator[str]:
+    if not problems:
         return
-    yield "<h2>Stops the run</h2>"
+    yield f"<h2>{heading}</h2>"
     rows = (
         f"<tr><td><code>{escape(problem.table)}.{escape(problem.column)}</code>"
         f'<td class="number">{problem.count:,}<td class="value">{escape(problem.key)}'
         f'<td class="value">{escape(problem.reason)}<td><code>{escape(problem.hint)}</code></tr>'
-        for problem in inspection.problems
+        for problem in problems
     )
     yield from tabled(("column", "times", "first", "reason", "solved by"), rows)
 

@@ -5,10 +5,10 @@ Invariant: it needs no terminal and no colours, and says of a sample that it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from etl.counted_nouns import counted
-from etl.model import TablePlan, TableSurvey
+from etl.model import Problem, TablePlan, TableSurvey
 from etl.shell.survey_words import (
     HEADINGS,
     classes_words,
@@ -106,12 +106,18 @@ def _notes(inspection: Inspection) -> list[str]:
 
 
 def _problems(inspection: Inspection) -> Iterator[str]:
-    if inspection.problems:
-        yield "stops the run:"
-    for problem in inspection.problems:
-        first = f", first {problem.key}" if problem.key else ""
-        yield f"  {problem.table}.{problem.column}: {counted(problem.count, 'time')}{first}: {problem.reason}"
-        yield f"    solved by: {problem.hint}"
+    yield from _listed_problems("stops the run:", inspection.problems)
+    yield from _listed_problems("may stop the run, as only the server can tell:", inspection.uncertain)
     if inspection.in_the_way:
         yield f"in the way in the target ({inspection.target}): {', '.join(inspection.in_the_way)}"
         yield "  solved by: --force or --keep for tables with rows; --mode replace; or another --target-schema"
+
+
+def _listed_problems(heading: str, problems: Sequence[Problem]) -> Iterator[str]:
+    if problems:
+        yield heading
+    for problem in problems:
+        first = f", first {problem.key}" if problem.key else ""
+        times = f"{counted(problem.count, 'time')}{first}: " if problem.count else ""
+        yield f"  {problem.table}.{problem.column}: {times}{problem.reason}"
+        yield f"    solved by: {problem.hint}"

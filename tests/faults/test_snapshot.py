@@ -21,7 +21,8 @@ from etl.errors import SnapshotError, SourceError
 from etl.extract.reader import Reader
 from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.options import Options
-from etl.phases.inspection import make_plan, read
+from etl.phases.inspection import make_plan
+from etl.phases.source_pages import read
 from etl.threads import in_thread
 
 ROWS = 4000

@@ -21,10 +21,10 @@ from etl.model import (
     TablePlan,
     TableSurvey,
 )
+from etl.table_keys import LARGEST_INDEX_ENTRY, SURELY_SMALL_ENTRY, all_keys, columns_of
 from etl.transform.rows.epochs import WINDOWS, likely_epoch
 from etl.transform.rows.extremes import is_early
 
-LARGEST_INDEX_ENTRY = 2_700  # bytes; PostgreSQL refuses more after compression (BTMaxItemSize: a third of a page)
 CAST_NOTE = "as --cast says"
 TEXTS = frozenset({"text", "varchar", "char"})
 TIME_WORDS = ("date", "time", "_at", "stamp", "created", "updated", "modified", "when")
@@ -69,15 +69,18 @@ def remarks_of(tables: Sequence[TablePlan], surveys: Sequence[TableSurvey]) -> t
         for table in tables
         if table.source.name in by_name
         for column in table.columns
-        for remark in _remarks(table, column, by_name[table.source.name].column(column.source.name))
+        for survey in [by_name[table.source.name]]
+        for remark in _remarks(table, column, survey.column(column.source.name), survey.complete)
     )
 
 
-def _remarks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[Remark]:
+def _remarks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey, complete: bool) -> Iterator[Remark]:
     place = (table.source.name, column.source.name)
     if lost := _already_lost(column, survey):
         yield Remark("lost", *place, lost)
-    yield from (Remark("risk", *place, text, hint) for text, hint in _risks(table, column, survey))
+    yield from (Remark("risk", *place, text, hint) for text, hint in _early_epochs(table, column, survey))
+    if not complete:  # of all rows it is known, and no risk
+        yield from (Remark("risk", *place, text, hint) for text, hint in _key_risks(table, column, survey))
     yield from (
         Remark("advice", *place, text, f"--cast {'.'.join(place)}={cast}") for text, cast in _advice(column, survey)
     )
@@ -97,24 +100,29 @@ def _already_lost(column: ColumnPlan, survey: ColumnSurvey) -> str | None:
     )
 
 
-def _risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
-    census = survey.census
-    indexed = any(f'"{column.name}"' in term for index in table.indexes for term in index.terms)
-    if (indexed or column.name in table.primary_key) and census.longest_bytes > LARGEST_INDEX_ENTRY:
+def _early_epochs(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
+    rules = {coercion.rule for coercion in survey.coercions}
+    if (column.reading.how or "") in survey.census.epochs and (
+        text := early_epoch(table, column, survey.converted, rules)
+    ):
+        yield text
+
+
+def _key_risks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey) -> Iterator[tuple[str, str]]:
+    """What the first rows of a table show of its keys."""
+    longest = survey.census.longest_bytes
+    keys = [index for index in all_keys(table) if column.name in columns_of(table, index)]
+    if keys and longest > SURELY_SMALL_ENTRY:
         yield (
-            f"the longest value has {census.longest_bytes:,} bytes; an index entry of PostgreSQL holds about "
-            f"{LARGEST_INDEX_ENTRY:,} after compression",
+            f"the longest value has {longest:,} bytes; an index entry of PostgreSQL holds {LARGEST_INDEX_ENTRY:,} after"
+            " compression",
             "drop the index, leave all of them out with --no-indexes, or set such rows aside with --on-error reject",
         )
-    rules = {coercion.rule for coercion in survey.coercions}
-    if (column.reading.how or "") in census.epochs and (text := early_epoch(table, column, survey.converted, rules)):
-        yield text
-    unique = column.name in table.primary_key or any(index.unique for index in table.indexes if indexed)
-    if unique and survey.coercions:
+    if survey.coercions and any(index.unique for index in keys):
         named = ", ".join(coercion.rule for coercion in survey.coercions)
         yield (
             f"a key whose values are coerced ({named}): two of them may become the same",
-            "a migration looks before it builds keys, and names both rows; --on-error reject sets the later one aside",
+            "without --sample, inspect says which",
         )
 
 
