@@ -66,6 +66,7 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
         "objects": objects_of(plan),
         "filled": sorted(table.source.name for table in plan.filled.tables),
         "kept": sorted(plan.kept),
+        "views": sorted(view.name for view in plan.views),
         "not_valid": {
             table.source.name: names
             for table in plan.tables
@@ -116,6 +117,12 @@ class PlanRecord:
     def kept(self) -> tuple[str, ...]:
         """The tables that were left as they were."""
         return tuple(self.content.get("kept", ()))
+
+    @property
+    def views(self) -> tuple[str, ...] | None:
+        """The target's names of the views that were created; None in a report that does not say."""
+        views = self.content["views"]
+        return None if views is None else tuple(views)
 
     def options(self, options: Options) -> Options:
         """The options with the flags of that run in place of those that shape a plan."""
@@ -187,6 +194,7 @@ def read_record(path: Path) -> PlanRecord:
         content = report["plan"]
         found = {name: content[name] for name in ("flags", "columns", "not_valid", "left_out", "hash")}
         found |= {name: content.get(name, ()) for name in ("filled", "kept")}  # later than the others
+        found["views"] = content.get("views")
     except OSError as error:
         raise UsageError(f"--plan {path}: cannot be read: {error.strerror}", "name a report in JSON") from error
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from etl.options import Options
 from etl.phases.clock import Clock
 from etl.phases.inspection import make_plan, meet_target
 from etl.phases.run import Run
+from etl.phases.view_comparison import compare_views, with_views_there
 from etl.plan_record import PlanRecord, flags_of, read_record
 from etl.progress import Progress, TableProgress
 from etl.report import Report
@@ -45,16 +46,20 @@ async def verify(options: Options, progress: Progress) -> Report:
         open_snapshot(options.source, options.jobs) as snapshot,
         open_session(address, options.jobs) as session,
     ):
-        plan = replace(await make_plan(snapshot, options), views=())
-        plan = await as_filled(session.control, plan, options, record)
+        made = await make_plan(snapshot, options)
+        plan = await as_filled(session.control, replace(made, views=()), options, record)
         plan = plan if record is None else record.apply(plan)
         found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
         plan, absent = fit_plan(plan, found)
         absent = absent if record is None else (*absent, *record.type_differences(plan))
+        wanted = record.views if record is not None else () if plan.filled.tables or plan.kept else None
+        plan = replace(plan, source_views=made.source_views)
+        plan, unseen = await with_views_there(session.control, plan, wanted)
         report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
         with logged(options) as log:
             run = Run(snapshot, session, options, clock, differences=log)
-            report = await compare(run, report, plan, plan.schema, absent)
+            report = await compare(run, report, plan, plan.schema, (*absent, *unseen))
+            report = with_compared(report, (), await compare_views(run, plan))
             if log is not None:
                 log.keep(report.differences)
         return replace(report, phases=clock.seconds, server_version=session.server_version)
@@ -121,6 +126,11 @@ async def with_verdict(
     """The report with what came out for the rows, and now for the objects."""
     async with run.connections.borrow() as connection:
         differences = (*absent, *await compare_objects(connection, plan, schema))
+    return with_compared(report, verified, differences)
+
+
+def with_compared(report: Report, verified: Sequence[VerifiedTable], differences: Sequence[Difference]) -> Report:
+    """The report with what came out for some rows and objects; DIFFERENT where anything differs."""
     equal = not differences and all(table.verdict is not Verdict.DIFFERENT for table in verified)
     return replace(
         report,

@@ -14,9 +14,9 @@ from etl.load.connect import guarded
 from etl.load.journal import Workplace
 from etl.model import Plan, Verdict, VerifiedTable, ViewPlan
 from etl.phases.run import Run
+from etl.phases.view_comparison import verify_view
 from etl.transform.schema import ddl
 from etl.transform.schema.views import readers_of, without_views
-from etl.verify.compare import refuse_unknown_types, verify_table
 
 
 async def build_views(run: Run, place: Workplace, plan: Plan) -> Plan:
@@ -56,10 +56,7 @@ async def _create(run: Run, place: Workplace, plan: Plan) -> Plan:
 async def _difference(run: Run, place: Workplace, view: ViewPlan) -> str | None:
     """Why the view is not what SQLite shows; None where it has the same rows."""
     try:
-        refuse_unknown_types(view.table)
-        async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
-            work = verify_table(reader.connection, connection, view.table, place.schema, lambda *_: None)
-            found = await guarded(connection, work)
+        found = await verify_view(run, view, place.schema)
     except EtlError as error:
         if isinstance(error, TargetError) and error.sqlstate is None:
             raise

@@ -41,10 +41,14 @@ with recursive tables as ({_TABLES}), under (domain, type, modifier) as (
     where d.typtype = 'd'
 )
 select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attidentity <> '' as identity,
-       a.attgenerated <> '' as generated, a.atthasdef as has_default,
+       a.attgenerated::text as generated, pg_catalog.pg_get_expr(f.adbin, f.adrelid) as expression,
+       pg_catalog.format_type(a.atttypid, null) as full_type,
+       case when a.attcollation <> y.typcollation then l.collname::text end as collation,
        y.typname as type, y.typtype = 'e' as enum, coalesce(u.modifier, a.atttypmod) as modifier
 from tables t
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+left join pg_catalog.pg_collation l on l.oid = a.attcollation
 left join under u on u.domain = a.atttypid
 join pg_catalog.pg_type y on y.oid = coalesce(u.type, a.atttypid)
 where y.typtype <> 'd'
@@ -63,7 +67,8 @@ select t.relname as table, c.conname as name, c.contype::text as kind,
              join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.number order by k.place)
            as parent_columns,
        c.confupdtype::text as on_update, c.confdeltype::text as on_delete,
-       c.condeferrable as deferrable, c.condeferred as deferred
+       c.condeferrable as deferrable, c.condeferred as deferred,
+       pg_catalog.pg_get_expr(c.conbin, c.conrelid) as expression
 from tables t
 join pg_catalog.pg_constraint c on c.conrelid = t.oid
 left join pg_catalog.pg_class p on p.oid = c.confrelid
@@ -93,8 +98,15 @@ class Column:
     type: PgType
     not_null: bool
     identity: bool
-    generated: bool
-    default: bool  # it has one, whatever it is
+    generated: str  # as attgenerated: s for stored, v for virtual, '' for neither
+    expression: str | None  # of its default, or by which it is generated, in PostgreSQL's words
+    full_type: str  # without modifiers, as a cast names it
+    collation: str | None  # None for the one that its type has
+
+    @property
+    def default(self) -> bool:
+        """Whether it has one, whatever it is."""
+        return self.expression is not None and not self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,7 @@ class Constraint:
     on_delete: str
     deferrable: bool
     deferred: bool
+    expression: str | None  # of a CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ async def read_catalog(target: asyncpg.Connection, schema: str, tables: Sequence
                 on_delete=ACTIONS.get(row["on_delete"], ""),
                 deferrable=row["deferrable"],
                 deferred=row["deferred"],
+                expression=row["expression"],
             )
         )
     indexes: dict[str, list[Index]] = {}
@@ -173,7 +187,9 @@ async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequenc
             row["not_null"],
             row["identity"],
             row["generated"],
-            row["has_default"] and not row["generated"],
+            row["expression"],
+            row["full_type"],
+            row["collation"],
         )
     return columns
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan, Way
 from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, read_types
+from etl.verify.object_expressions import compare_expressions
 from etl.verify.readings import quoted
 
 SHOWN_ORPHANS = 3
@@ -30,6 +31,11 @@ async def read_columns(
     return await read_types(target, schema, tables)
 
 
+async def read_view_names(target: asyncpg.Connection, schema: str) -> frozenset[str]:
+    """The names of the views in ``schema``."""
+    return frozenset(row["name"] for row in await target.fetch(_VIEWS, schema))
+
+
 async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -> tuple[Difference, ...]:
     """What of the plan's columns, keys, constraints, indexes and sequences ``schema`` does not hold as planned."""
     catalog = await read_catalog(target, schema, [table.name for table in plan.tables])
@@ -43,6 +49,7 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
             differences += _compare_keys(table, catalog)
             differences += await _compare_checks(target, table, schema, catalog)
             differences += _compare_indexes(table, catalog)
+            differences += await compare_expressions(target, table, schema, catalog)
             differences += _compare_foreign_keys(table, catalog)
             differences += await _find_orphans(target, table, schema, catalog)
         differences += await _compare_sequences(target, table, schema, catalog)
@@ -78,6 +85,8 @@ def _compare_columns(table: TablePlan, catalog: Catalog) -> Iterator[Difference]
         not_null = " not null" if there.not_null and (column.not_null or not _in_key(table, column.name)) else ""
         actual = str(there.type) + not_null + (" identity" if there.identity else "")
         actual += (" generated" if there.generated else "") + (" default" if there.default else "")
+        wanted += f' collate "{column.collation}"' if column.collation else ""
+        actual += f' collate "{there.collation}"' if there.collation else ""
         if wanted != actual:
             yield _object(table, column.name, wanted, actual, column.source.name)
 

@@ -19,7 +19,7 @@ from tests.integration.test_bad_input import objects_of
 
 WITH_VIEW = """
 create table t (id integer primary key, x text);
-create view v as select group_concat(x) from t;
+create view v as select group_concat(distinct x) from t;
 """
 
 

@@ -136,3 +136,30 @@ def test_the_plan_says_what_becomes_of_views(etl: EtlCommand, source: Path) -> N
     done = etl("migrate", source, "--dry-run")
     assert "create view per_author (name, n, count(b.price), stock, average, top, first, w, sold)" in done.out
     assert "view once: group_concat() with DISTINCT or ORDER BY is not translated" in done.out
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("create or replace view months (month, c) as select '2024-01'::text, 7::bigint", "2024-02"),
+        ("drop view stocked", "view stocked"),
+        ("update author set name = name || '!' where id = 1", "Ada!"),
+        ("create or replace view u (name) as select name from author where id / 0 = 1", "view u"),
+    ],
+)  # fmt: skip
+async def test_a_later_verification_compares_the_views(
+    etl: EtlCommand, database_dsn: str, source: Path, damage: str, words: str
+) -> None:
+    """With the report of the run it knows which views there were; without it takes those that are there."""
+    assert etl("migrate", source, database_dsn, "--report", "r.json").status == 5
+    for flags in ((), ("--plan", "r.json")):
+        done = etl("verify", source, database_dsn, *flags)
+        assert done.status == 0, done.out + done.err
+    server = await asyncpg.connect(database_dsn)
+    try:
+        await server.execute(damage)
+    finally:
+        await server.close()
+    done = etl("verify", source, database_dsn, "--plan", "r.json")
+    assert done.status == 4
+    assert words in done.out
