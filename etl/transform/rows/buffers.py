@@ -50,8 +50,11 @@ def cell_bytes(array: pa.Array) -> npt.NDArray[np.uint8]:
 
 def matrix_of(array: pa.Array, length: int, rows: Rows | None) -> ByteMatrix:
     """The cells as lines of bytes: all of them (``rows`` None: all have this length, none is null), or some."""
-    cells = array if rows is None else array.take(pa.array(rows))
-    data, offsets = cell_bytes(cells), cell_offsets(cells)
+    data, offsets = cell_bytes(array), cell_offsets(array)
+    count = len(array) if rows is None else len(rows)
+    if offsets[-1] - offsets[0] != count * length:  # else there is nothing between them: the others are empty
+        cells = array.take(pa.array(rows))
+        data, offsets = cell_bytes(cells), cell_offsets(cells)
     return data[offsets[0] : offsets[-1]].reshape(-1, length)
 
 
@@ -63,7 +66,8 @@ def rows_by_length(array: pa.Array, lengths: set[int]) -> Iterator[tuple[int, Ro
             yield int(found[0]), None
         return
     valid = valid_mask(array)
-    for length in sorted(lengths & set(np.unique(found).tolist())):
+    present = np.flatnonzero(np.bincount(np.minimum(found, max(lengths) + 1)))
+    for length in sorted(lengths & set(present.tolist())):
         rows = np.flatnonzero(valid & (found == length))
         if rows.size:
             yield length, rows
