@@ -245,12 +245,15 @@ def server_error(where: str, error: asyncpg.PostgresError) -> TargetError:
     kind = TargetLostError if state.startswith(TRANSIENT) else TargetError
     detail = f" ({error.detail})" if getattr(error, "detail", None) else ""
     message = f"{where}: {error.args[0] if error.args else error}{detail} [SQLSTATE {state}]"
-    named = kind(message, HINTS.get(state) or HINTS.get(state[:2]) or getattr(error, "hint", None))
+    key = TOO_BIG if TOO_BIG in message else state
+    named = kind(message, HINTS.get(key) or HINTS.get(state[:2]) or getattr(error, "hint", None))
     named.sqlstate = state
     return named
 
 
+TOO_BIG = "row is too big"  # of its own among those of 54000
 HINTS = {
+    TOO_BIG: "give the table's columns smaller types: --integers fit, or --cast; or leave it out with --exclude",
     "28P01": "check user and password (in the DSN, PGPASSWORD or ~/.pgpass)",
     "28000": "the server's pg_hba.conf does not let this user in from here",
     "3D000": "create the database first: createdb NAME",

@@ -26,7 +26,8 @@ KINDS = {
 }
 _RELATIONS = """
 select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
-       pg_catalog.has_table_privilege(c.oid, 'select') as is_readable
+       pg_catalog.has_table_privilege(c.oid, 'select') as is_readable,
+       c.relkind in ('r', 'p') and pg_catalog.row_security_active(c.oid) as hides_rows
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and pg_catalog.lower(c.relname) = any($2::text[])
 order by c.relname
@@ -108,7 +109,8 @@ async def read_target_tables(
                 unique_keys=tuple(frozenset(key["columns"]) for key in own),
                 foreign_keys=tuple(_foreign_key(key) for key in references if key["relation"] == oid),
                 is_owned=row["is_owned"],
-                is_empty=not (columns.get(oid) and row["is_readable"] and await _has_rows(connection, schema, row)),
+                is_empty=not (columns.get(oid) and _may_look(row) and await _has_rows(connection, schema, row)),
+                hides_rows=row["hides_rows"],
             )
             tables.append(table)
         return tuple(tables)
@@ -148,6 +150,10 @@ def _foreign_key(row: asyncpg.Record) -> ForeignKeyPlan:
         initially_deferred=row["initially_deferred"],
         validated=row["validated"],
     )
+
+
+def _may_look(row: asyncpg.Record) -> bool:
+    return row["is_readable"] and not row["hides_rows"]
 
 
 async def _has_rows(connection: asyncpg.Connection, schema: str, row: asyncpg.Record) -> bool:

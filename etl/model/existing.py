@@ -33,6 +33,7 @@ class TargetTable:
     foreign_keys: tuple[ForeignKeyPlan, ...] = ()  # between plain tables of this schema
     is_owned: bool = True  # by the run's role, which may then drop and make constraints
     is_empty: bool = True
+    hides_rows: bool = False  # its row security applies to the run's role
 
     @property
     def is_fillable(self) -> bool:

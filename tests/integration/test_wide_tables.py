@@ -35,3 +35,18 @@ async def fetch(dsn: str, query: str) -> asyncpg.Record:
         return await connection.fetchrow(query)
     finally:
         await connection.close()
+
+
+def test_a_row_that_no_page_holds_is_told_what_helps(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """8 kB is PostgreSQL's limit for what cannot be moved out of a row; smaller types are the way out."""
+    names = [f"c{number}" for number in range(1_200)]
+    source = make_source(
+        f"create table wide ({', '.join(f'{name} integer' for name in names)})", {"wide": [[7] * 1_200]}
+    )
+    done = etl("migrate", source, database_dsn)
+    assert done.status == 1
+    assert "row is too big" in done.errors[0]
+    assert "--integers fit" in done.hints[0]
+    assert etl("migrate", source, database_dsn, "--integers", "fit").status == 0

@@ -117,6 +117,10 @@ class _Matching:
     def _fill(self, table: TablePlan, there: TargetTable) -> TablePlan:
         columns = tuple(column for column in (self._column(table, one, there) for one in table.columns) if column)
         names = {column.name for column in columns}
+        if there.hides_rows:
+            what = f"row security of {there.name} applies to the role, and would hide rows from the run"
+            owner = f", or: alter table {there.name} no force row level security" if there.is_owned else ""
+            self.problems.append((what, f"connect as a role with bypassrls{owner}"))
         for column in there.columns:
             if column.not_null and not column.has_default and not column.generated and column.name not in names:
                 what = f"{there.name}.{column.name}: is NOT NULL in the target without a default, and gets no value"
