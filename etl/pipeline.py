@@ -39,7 +39,7 @@ from etl.options import Options
 from etl.phases.clock import Clock
 from etl.phases.comparison import compare_rows, with_verdict
 from etl.phases.constraints import Constraints
-from etl.phases.filling import fill, fill_table_by_table
+from etl.phases.filling import fill_tables
 from etl.phases.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.phases.loading import load_all
 from etl.phases.orphan_search import refuse_orphans
@@ -112,9 +112,8 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     await check_target(control, plan, run.replacing, run.options.staging_schema)
     await claim_target(control, plan.schema)
     earlier, kept = await resumed_or_swept(run, plan.created)
-    filling = fill_table_by_table if run.options.per_table else fill
     if plan.filled.tables and not plan.created.tables:
-        report = await filling(run, report, None)
+        report = await fill_tables(run, report, None)
     else:
         async with staged(
             run.session,
@@ -129,7 +128,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
             if report.status is ExitStatus.DIFFERENT:
                 return report
             if plan.filled.tables:
-                report = await filling(run, report, staging)
+                report = await fill_tables(run, report, staging)
             else:
                 with run.clock.phase("publish"):
                     await to_the_end(publish(run.connections, staging, report.plan, run.replacing))

@@ -24,12 +24,14 @@ async def read_orphans(
 ) -> tuple[Orphans, ...]:
     """Per foreign key that has orphans, how many and the first; rows with NULL in the key are none.
 
-    ``keys``: those of the table that have a parent key, with the parent's columns named. Of each foreign key that has
-    orphans the first ``sample_count`` come with key and value.
+    ``keys``: those of the table that have a parent key, with the parent's columns named, and any that SQLite does not
+    know of. Of each foreign key that has orphans the first ``sample_count`` come with key and value.
     """
     if not keys:
         return ()
-    found = await _count_orphans(connection, table, keys)
+    declared = {key.columns for key in table.foreign_keys}
+    others = [await _anti_join(connection, table, key) for key in keys if key.columns not in declared]
+    found = (*await _count_orphans(connection, table, keys), *(orphans for orphans in others if orphans.count))
     if not sample_count:
         return found
     by_columns = {key.columns: key for key in keys}
@@ -51,7 +53,8 @@ async def _count_orphans(
     except sqlite3.OperationalError as error:
         if "mismatch" not in str(error):
             raise
-        joined = [await _anti_join(connection, table, key) for key in keys]
+        known = {key.columns for key in table.foreign_keys}
+        joined = [await _anti_join(connection, table, key) for key in keys if key.columns in known]
         return tuple(orphans for orphans in joined if orphans.count)
     # the list of foreign keys numbers the last declared one 0
     columns = {len(table.foreign_keys) - 1 - place: key.columns for place, key in enumerate(table.foreign_keys)}

@@ -20,7 +20,7 @@ from etl.load.publish import move_tables
 from etl.phases.comparison import compare
 from etl.phases.inspection import with_tables
 from etl.phases.loading import load_all
-from etl.phases.orphan_search import refuse_orphans
+from etl.phases.orphan_search import orphans_named, refuse_orphans
 from etl.phases.restoring import RestoredConstraints
 from etl.phases.run import Run
 from etl.phases.view_building import build_views
@@ -32,6 +32,13 @@ from etl.verify.compare import refuse_unknown_types
 from etl.verify.definitions import compare_definitions, read_definitions
 from etl.verify.found import fit_plan
 from etl.verify.objects import compare_objects, read_columns
+
+
+async def fill_tables(run: Run, report: Report, staging: Staging | None) -> Report:
+    """Fill what the target has and publish what was created, all at once or table by table."""
+    way = fill_table_by_table if run.options.per_table else fill
+    async with orphans_named(run.snapshot, report.plan):
+        return await way(run, report, staging)
 
 
 async def fill_table_by_table(run: Run, report: Report, staging: Staging | None) -> Report:

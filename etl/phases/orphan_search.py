@@ -5,16 +5,26 @@ Invariant: only foreign keys that are planned are asked for, in the source's own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
-from etl.errors import OrphansError
+from etl.errors import OrphansError, TargetError
 from etl.extract.orphans import read_orphans
 from etl.extract.snapshot import Snapshot
+from etl.load.violations import FOREIGN_KEY_VIOLATION
 from etl.model import Orphans, Plan, Refusal, SourceForeignKey, StorageClass, TablePlan
 from etl.options import Options
 from etl.phases.clock import Clock
 
 NAMED_ORPHANS = 20
+WAYS_OUT = (
+    "correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({table})' lists them), set them aside with"
+    " --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid"
+)
+IN_PLACE = (
+    "correct or delete these rows; --orphans has no say while the foreign key stays where it is: run as the owner of"
+    " both tables, and without --per-table"
+)
 
 
 async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tuple[Orphans, ...]:
@@ -40,7 +50,25 @@ async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> No
         raise orphans_error(found)
 
 
-def orphans_error(found: Sequence[Orphans]) -> OrphansError:
+@contextlib.asynccontextmanager
+async def orphans_named(snapshot: Snapshot, plan: Plan) -> AsyncIterator[None]:
+    """Where the server refuses a row without a parent in the block, list all of them as the source has them.
+
+    It names one at most, and only in its own words, where a foreign key of the target's stays in place.
+    """
+    try:
+        yield
+    except TargetError as error:
+        if error.sqlstate != FOREIGN_KEY_VIOLATION:
+            raise
+        listed = [await _orphans_of(snapshot, table, plan, NAMED_ORPHANS, declared=False) for table in plan.tables]
+        found = [orphans for some in listed for orphans in some]
+        if not found:
+            raise
+        raise orphans_error(found, IN_PLACE) from error
+
+
+def orphans_error(found: Sequence[Orphans], hint: str = WAYS_OUT) -> OrphansError:
     """The first rows of each foreign key, one by one."""
     refusals = [
         Refusal(
@@ -50,8 +78,7 @@ def orphans_error(found: Sequence[Orphans]) -> OrphansError:
             StorageClass.NULL,
             value,
             f"{value} has no parent in {orphans.parent}",
-            f"correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({orphans.table})' lists them), set"
-            " them aside with --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid",
+            hint.format(table=orphans.table),
         )
         for orphans in found
         for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]
@@ -59,9 +86,15 @@ def orphans_error(found: Sequence[Orphans]) -> OrphansError:
     return OrphansError(refusals[:NAMED_ORPHANS], sum(orphans.count for orphans in found))
 
 
-async def _orphans_of(snapshot: Snapshot, table: TablePlan, plan: Plan, samples: int = 0) -> list[Orphans]:
-    """Without those of foreign keys that only SQLite has: a table that was there may lack one."""
-    keys = _source_keys(table, plan)
+async def _orphans_of(
+    snapshot: Snapshot, table: TablePlan, plan: Plan, samples: int = 0, *, declared: bool = True
+) -> list[Orphans]:
+    """Without those of foreign keys that only SQLite has: a table that was there may lack one.
+
+    ``declared``: and without those that only the target has, whose values may be the same there alone.
+    """
+    known = {key.columns for key in table.source.foreign_keys}
+    keys = [key for key in _source_keys(table, plan) if not declared or key.columns in known]
     planned = {key.columns for key in keys}
     found = await read_orphans(snapshot.python, table.source, keys, samples)
     return [orphans for orphans in found if orphans.columns in planned]

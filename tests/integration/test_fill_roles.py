@@ -69,6 +69,24 @@ def test_an_orphan_is_refused_in_place(etl: EtlCommand, make_source: MakeSource,
     assert rows_of(database_dsn, "select count(*) from parent") == [(0,)]
 
 
+@pytest.mark.parametrize("late", ["", " deferrable initially deferred"])
+@pytest.mark.parametrize("flags", [(), ("--orphans", "not-valid"), ("--per-table",)])
+def test_orphans_of_a_key_that_the_target_alone_has_are_listed(
+    late: str, flags: tuple[str, ...], etl: EtlCommand, make_source: MakeSource, database_dsn: str, role: str
+) -> None:
+    """The server names one row or none; whoever has to mend them needs every one, by the source's key."""
+    run_apart(execute(database_dsn, TARGET[0], TARGET[1].replace("references parent", f"references parent{late}")))
+    dsn = grant(database_dsn, role, *GRANTS)
+    script = SCRIPT.replace(" references parent (id)", "")
+    rows = {**ROWS, "child": [(1, 9, "x"), (2, 1, "y"), (3, 8, "z")]}
+    done = etl("migrate", make_source(script, rows), dsn, *flags)
+    assert done.status == 1
+    assert "child.parent_id (id=1): 9 has no parent in parent" in done.errors[0]
+    assert "child.parent_id (id=3): 8 has no parent in parent" in done.err
+    assert "run as the owner" in done.err
+    assert rows_of(database_dsn, "select count(*) from child") == [(0,)]
+
+
 MISSING = {
     "insert": ("revoke insert on child from {role}", "grant select, insert on"),
     "sequence": ("revoke update on sequence child_id_seq from {role}", "grant select, update on sequence"),
