@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -20,16 +21,15 @@ from etl.load.connect import guarded, named_errors
 from etl.load.copy import append_slices
 from etl.load.encode import TableEncoder
 from etl.load.session import open_session
-from etl.model import LoadedTable, Plan, Slice, TablePlan
+from etl.model import LoadedTable, Plan, Slice, TablePlan, Way
 from etl.options import Options
 from etl.phases.clock import Clock
-from etl.phases.inspection import make_plan
+from etl.phases.inspection import make_plan, meet_target
 from etl.progress import Progress
 from etl.report import Report
 from etl.threads import in_thread
 from etl.transform.rows.columns import coerce_page
-from etl.verify.found import fit_plan
-from etl.verify.objects import read_columns
+from etl.transform.schema.casts import matches_glob
 
 
 async def load_mended(options: Options, progress: Progress, *, folder: Path) -> Report:
@@ -38,10 +38,11 @@ async def load_mended(options: Options, progress: Progress, *, folder: Path) -> 
     clock = Clock(progress)
     address = parse_address(options.target)
     async with open_snapshot(options.source, 1) as snapshot, open_session(address, 1) as session:
+        names = {file: table_of(file) for file in files}
         plan = await make_plan(snapshot, options)
-        found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
-        plan, _ = fit_plan(plan, found)
-        chosen = {file: planned(plan, table_of(file), file) for file in files}
+        plan = replace(plan, tables=tuple(table for table in plan.tables if table.source.name in names.values()))
+        plan = await as_they_are(session.control, plan, options)
+        chosen = {file: planned(plan, name, file) for file, name in names.items()}
         with clock.phase("load"):
             loaded = await guarded(session.control, append_all(session.control, plan.schema, chosen))
         mark_loaded(files)
@@ -55,6 +56,14 @@ async def load_mended(options: Options, progress: Progress, *, folder: Path) -> 
             phases=clock.seconds,
             server_version=session.server_version,
         )
+
+
+async def as_they_are(control: asyncpg.Connection, plan: Plan, options: Options) -> Plan:
+    """The plan with the tables matched as a fill matches them: names in other letters, the target's own types."""
+    places = [f"{table.source.name}.{column.source.name}" for table in plan.tables for column in table.columns]
+    ignored = tuple(glob for glob in options.ignore_columns if any(matches_glob(place, glob) for place in places))
+    plan, _ = await meet_target(control, plan, replace(options, mode="auto", keep=(), ignore_columns=ignored))
+    return plan
 
 
 async def append_all(connection: asyncpg.Connection, schema: str, chosen: dict[Path, TablePlan]) -> list[LoadedTable]:
@@ -77,6 +86,6 @@ async def slices_of(file: Path, table: TablePlan) -> AsyncGenerator[Slice]:
 
 def planned(plan: Plan, name: str, file: Path) -> TablePlan:
     for table in plan.tables:
-        if table.source.name == name:
+        if table.source.name == name and table.way is Way.FILL:
             return table.loaded
     raise UsageError(f"{file}: there is no table {name} both in the source and in the target", "check --target-schema")

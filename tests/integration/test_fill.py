@@ -290,6 +290,36 @@ def test_the_rows_can_be_verified_at_any_later_time(etl: EtlCommand, source: Pat
         assert "Compilers" in changed.out
 
 
+def test_a_verification_that_takes_filled_tables_for_created_ones_says_how_to_tell(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """Its keys and defaults are the application's own matter: the hint names the flag."""
+    source = make_source("create table t (id integer primary key, a text not null);", {"t": [(1, "x")]})
+    run_apart(execute(database_dsn, "create table t (id bigint primary key, a text)"))
+    assert etl("migrate", source, database_dsn).status == 0
+    plain = etl("verify", source, database_dsn)
+    assert plain.status == 4
+    assert "--mode fill" in plain.hints[0]
+    assert etl("verify", source, database_dsn, "--mode", "fill").status == 0
+
+
+def test_rejected_rows_are_amended_under_the_names_of_the_target(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """--from-rejects matches tables and columns as the fill did that has rejected them; --ignore-columns too."""
+    script = 'create table "Thing" ("Id" integer primary key, "Price" text, old text);'
+    source = make_source(script, {"Thing": [(1, "1.50", "a"), (2, "1,75", "b")]})
+    run_apart(execute(database_dsn, "create table thing (id int primary key, price numeric(10,2) not null)"))
+    flags = ("--ignore-columns", "Thing.old")
+    done = etl("migrate", source, database_dsn, *flags, "--on-error", "reject", "--rejects", "out")
+    assert done.status == 3, done.err
+    (file,) = (etl.folder / "out").glob("*.jsonl")
+    file.write_text(file.read_text().replace('"1,75"', '"1.75"'))
+    amended = etl("migrate", source, database_dsn, *flags, "--from-rejects", "out")
+    assert amended.status == 0, amended.err
+    assert rows_of(database_dsn, "select id, price::text from thing order by id") == [(1, "1.50"), (2, "1.75")]
+
+
 def test_tables_may_be_committed_one_by_one(etl: EtlCommand, source: Path, database_dsn: str) -> None:
     """--per-table: parents before children, each verified; and the weaker promise is told."""
     others = [f"create table other{number} (id integer primary key, author_id integer references author (id));"
