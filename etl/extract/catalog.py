@@ -189,6 +189,7 @@ def _columns(rows: Sequence[Sequence[Any]], strict: bool) -> tuple[SourceColumn,
             default=default,
             key_position=key_position,
             generated=hidden in {2, 3},  # 2 virtual, 3 stored
+            virtual=hidden == 2,
         )
         for name, declared, not_null, default, key_position, hidden in rows
         if hidden != 1  # hidden columns belong to virtual tables only

@@ -65,6 +65,9 @@ class Staging:
             with named_errors(f"{statement.kind} {statement.name}"):
                 await connection.execute(f"drop table {quote(self.schema)}.{quote(statement.name)}")
                 await connection.execute(statement.sql)
+                await connection.execute(
+                    f"delete from {self._journal} where kind = 'loaded' and name = $1", statement.name
+                )
 
     async def drop_views(self, connection: asyncpg.Connection, names: Sequence[str]) -> None:
         """Drop views of this run; readers stand before what they read."""

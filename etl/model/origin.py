@@ -37,6 +37,7 @@ class SourceColumn:
     default: str | None = None  # SQL text as written
     key_position: int = 0  # 1-based place in the primary key, 0 outside it
     generated: bool = False
+    virtual: bool = False  # generated when it is read
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from etl.plan_record import PlanRecord, flags_of, read_record
 from etl.progress import Progress, TableProgress
 from etl.report import Report
 from etl.tasks import together
+from etl.transform.schema.generation import with_virtual_columns
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table
 from etl.verify.found import fit_plan
@@ -51,6 +52,7 @@ async def verify(options: Options, progress: Progress) -> Report:
         plan = plan if record is None else record.apply(plan)
         found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
         plan, absent = fit_plan(plan, found)
+        plan = with_virtual_columns(plan, session.control.get_server_version().major)
         absent = absent if record is None else (*absent, *record.type_differences(plan))
         wanted = record.views if record is not None else () if plan.filled.tables or plan.kept else None
         plan = replace(plan, source_views=made.source_views)

@@ -51,7 +51,7 @@ from etl.transform.schema.decide import (
     may_be_cured,
     needs_survey,
 )
-from etl.transform.schema.generation import made_plain
+from etl.transform.schema.generation import made_plain, with_virtual_columns
 from etl.transform.schema.matching import match_target, tables_with_rows
 from etl.transform.schema.omissions import without_plain_indexes
 from etl.transform.schema.plan import plan_tables
@@ -110,6 +110,7 @@ async def meet_target(control: asyncpg.Connection, plan: Plan, options: Options)
     names = [*(table.name for table in plan.tables), *(view.name for view in plan.source_views)]
     found = await read_target_tables(control, plan.schema, names)
     plan = with_backfills(match_target(plan, found, options), options.backfills)
+    plan = with_virtual_columns(plan, control.get_server_version().major)
     return plan, tables_with_rows(plan, found, options)
 
 

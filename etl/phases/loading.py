@@ -18,7 +18,7 @@ from etl.coercion_log import CoercionLog
 from etl.errors import RefusedValueError, TargetError, TargetLostError
 from etl.extract.reader import Reader
 from etl.load.careful import CarefulCopy, named_row, refuses_a_row
-from etl.load.connect import guarded, is_beyond_its_type, retrying
+from etl.load.connect import guarded, is_beyond_its_type, named_errors, quote, retrying
 from etl.load.copy import Destination, copy_table
 from etl.load.encode import TableEncoder
 from etl.load.journal import Staging
@@ -86,7 +86,9 @@ async def load_table(
 ) -> tuple[TablePlan, LoadedTable]:
     """The declared types are tried first; values that contradict them are surveyed once, and the table begins anew."""
     try:
-        return table, await load_as_planned(run, destination, reader, table.loaded)
+        account = await load_as_planned(run, destination, reader, table.loaded)
+        await compute_virtual_columns(run, destination, table)
+        return table, account
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     except TargetError as error:
@@ -102,6 +104,17 @@ async def load_table(
             await guarded(connection, destination.execute_anew(connection, statement))
     rejects = run.rejects.file_of(table.source.name) if run.rejects and run.options.on_error == "reject" else None
     return decided, await load_rows(run, destination, reader, decided.loaded, rejects)
+
+
+async def compute_virtual_columns(run: Run, destination: Destination, table: TablePlan) -> None:
+    """Let the server compute every virtual column of every row. Raises TargetError where one has no value."""
+    names = [quote(column.name) for column in table.columns if column.virtual]
+    if names:
+        async with run.connections.borrow() as connection:
+            with named_errors(table.name):
+                counts = ", ".join(f"count({name})" for name in names)
+                rows = f"only {quote(destination.schema)}.{quote(table.name)}"
+                await guarded(connection, connection.fetch(f"select {counts} from {rows}"))
 
 
 async def load_as_planned(run: Run, destination: Destination, reader: Reader, table: TablePlan) -> LoadedTable:

@@ -15,13 +15,9 @@ from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan, Way
 from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, read_types
 from etl.verify.object_expressions import compare_expressions
 from etl.verify.readings import quoted
+from etl.verify.view_objects import compare_views
 
 SHOWN_ORPHANS = 3
-_VIEWS = (
-    "select c.relname as name, array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.oid"
-    " and a.attnum > 0 order by a.attnum) as columns from pg_catalog.pg_class c"
-    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'v'"
-)
 
 
 async def read_columns(
@@ -29,11 +25,6 @@ async def read_columns(
 ) -> Mapping[str, Mapping[str, PgType]]:
     """The columns of the tables that exist in ``schema``, with their types: table → column → type."""
     return await read_types(target, schema, tables)
-
-
-async def read_view_names(target: asyncpg.Connection, schema: str) -> frozenset[str]:
-    """The names of the views in ``schema``."""
-    return frozenset(row["name"] for row in await target.fetch(_VIEWS, schema))
 
 
 async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -> tuple[Difference, ...]:
@@ -53,20 +44,7 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
             differences += _compare_foreign_keys(table, catalog)
             differences += await _find_orphans(target, table, schema, catalog)
         differences += await _compare_sequences(target, table, schema, catalog)
-    return (*differences, *await _compare_views(target, plan, schema))
-
-
-async def _compare_views(target: asyncpg.Connection, plan: Plan, schema: str) -> list[Difference]:
-    """Each planned view, with its columns in their order; its rows are compared elsewhere."""
-    found = {row["name"]: tuple(row["columns"]) for row in await target.fetch(_VIEWS, schema)}
-    differences = []
-    for view in plan.views:
-        wanted = tuple(column.name for column in view.table.columns)
-        actual = found.get(view.name)
-        if actual != wanted:
-            shown = "nothing" if actual is None else f"a view {_columns(actual)}"
-            differences.append(_object(view.table, view.name, f"a view {_columns(wanted)}", shown))
-    return differences
+    return (*differences, *await compare_views(target, plan, schema))
 
 
 def _object(table: TablePlan, name: str, expected: str, actual: str, column: str | None = None) -> Difference:
@@ -81,14 +59,22 @@ def _compare_columns(table: TablePlan, catalog: Catalog) -> Iterator[Difference]
             yield _object(table, column.name, str(column.type), "nothing", column.source.name)
             continue
         wanted = str(column.type) + (" not null" if column.not_null else "") + (" identity" if column.identity else "")
-        wanted += (" generated" if column.generated else "") + (" default" if column.default is not None else "")
+        wanted += _kind_of_generation(column.generated is not None, column.virtual) + (
+            " default" if column.default is not None else ""
+        )
         not_null = " not null" if there.not_null and (column.not_null or not _in_key(table, column.name)) else ""
         actual = str(there.type) + not_null + (" identity" if there.identity else "")
-        actual += (" generated" if there.generated else "") + (" default" if there.default else "")
+        actual += _kind_of_generation(bool(there.generated), there.generated == "v") + (
+            " default" if there.default else ""
+        )
         wanted += f' collate "{column.collation}"' if column.collation else ""
         actual += f' collate "{there.collation}"' if there.collation else ""
         if wanted != actual:
             yield _object(table, column.name, wanted, actual, column.source.name)
+
+
+def _kind_of_generation(generated: bool, virtual: bool) -> str:
+    return (" generated virtual" if virtual else " generated") if generated else ""
 
 
 def _in_key(table: TablePlan, column: str) -> bool:

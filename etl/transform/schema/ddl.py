@@ -50,6 +50,7 @@ __all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_table
 
 # asyncpg's parameters are $1, so that this dialect doubles no percent sign
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+DIALECT.supports_virtual_generated_columns = True  # the plan has them only where the server has
 Factory = Callable[[PgType, str | None], TypeEngine[Any]]
 TYPES: Mapping[str, Factory] = {
     "smallint": lambda _, __: SmallInteger(),
@@ -167,7 +168,7 @@ def _name(name: str) -> quoted_name:
 
 def _column(plan: ColumnPlan) -> Column[Any]:
     identity = (Identity(always=False),) if plan.identity else ()
-    computed = () if plan.generated is None else (Computed(_sql(plan.generated), persisted=True),)
+    computed = () if plan.generated is None else (Computed(_sql(plan.generated), persisted=not plan.virtual),)
     default = None if plan.default is None else _sql(plan.default)
     return Column(
         _name(plan.name), _type(plan), *identity, *computed, nullable=not plan.not_null, server_default=default

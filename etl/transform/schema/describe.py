@@ -80,7 +80,7 @@ def _column(column: ColumnPlan) -> str:
     if column.not_null and not column.identity:
         parts.append("not null")
     if column.generated is not None:
-        parts.append(f"generated always as ({column.generated}) stored")
+        parts.append(f"generated always as ({column.generated}) {'virtual' if column.virtual else 'stored'}")
     if column.default is not None:
         parts.append(f"default {column.default}")
     note = f"  ({column.note})" if column.note else ""

@@ -1,4 +1,4 @@
-"""Translate the expressions of generated columns; each becomes STORED, and nothing is loaded into it.
+"""Translate the expressions of generated columns, stored and virtual; nothing is loaded into them.
 
 Invariant: the server's value is the one that SQLite shows: where the column's type or affinity would make something
 else of the expression's value, it is refused, and the verification compares every row all the same.
@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from etl.model import Affinity, ColumnPlan, SkippedObject, SourceTable, TablePlan
+from etl.model import Affinity, ColumnPlan, Plan, SkippedObject, SourceTable, TablePlan, Way
 from etl.transform.schema.expressions import translate_value
+from etl.transform.schema.names import quote
 from etl.transform.schema.scope import Operand, Scope
 from etl.transform.schema.syntax import Untranslatable, parse
 from etl.transform.schema.types import INTEGER_TYPES
 
+VIRTUAL_SINCE = 18  # major version of the server
 NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.NUMERIC, Affinity.REAL})
 
 
@@ -50,9 +52,34 @@ def _assigned(value: Operand, column: ColumnPlan) -> str:
     raise Untranslatable(f"a value of the kind {value.kind} is not stored as {column.type} in the same way")
 
 
+def with_virtual_columns(plan: Plan, server_major: int) -> Plan:
+    """The plan with SQLite's virtual columns virtual again, where the server can; what is stored instead is noted.
+
+    PostgreSQL has them from version 18 on, and not in keys, foreign keys and indexes.
+    """
+    tables, stored = [], []
+    for table in plan.tables:
+        names = {
+            c.name for c in table.columns if c.source.virtual and c.generated is not None and table.way is Way.CREATE
+        }
+        keyed = {name for name in names if server_major < VIRTUAL_SINCE or _is_keyed(table, name)}
+        stored += [f"{table.name}.{name}" for name in sorted(keyed)]
+        columns = tuple(replace(c, virtual=c.name in names - keyed) for c in table.columns)
+        tables.append(replace(table, columns=columns) if names else table)
+    why = f"before PostgreSQL {VIRTUAL_SINCE}" if server_major < VIRTUAL_SINCE else "in keys and indexes"
+    note = (f"virtual columns are STORED {why}: {', '.join(stored)}",) if stored else ()
+    return replace(plan, tables=tuple(tables), notes=tuple(dict.fromkeys((*plan.notes, *note))))
+
+
+def _is_keyed(table: TablePlan, name: str) -> bool:
+    texts = [text for index in table.indexes for text in (*index.terms, index.predicate or "")]
+    keys = {*table.primary_key, *(column for key in table.foreign_keys for column in key.columns)}
+    return name in keys or any(quote(name) in text for text in texts)
+
+
 def with_plain_columns(table: TablePlan) -> TablePlan:
     """The table with today's values as data instead of expressions, which the server has refused to compute."""
-    return replace(table, columns=tuple(replace(column, generated=None) for column in table.columns))
+    return replace(table, columns=tuple(replace(column, generated=None, virtual=False) for column in table.columns))
 
 
 def made_plain(before: TablePlan, after: TablePlan) -> Iterator[SkippedObject]:
