@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: generate, run, stages, memory, small, help-time.
+"""`python -m benchmarks`: generate, run, stages, verification, memory, small, help-time.
 
 Invariant: the table goes to stdout, what happens meanwhile to stderr; with --check the exit status is 1 when a figure
 that the project has set itself was missed.
@@ -24,6 +24,7 @@ from benchmarks.rivals import Rival, all_rivals
 from benchmarks.rounds import Result, run_rounds
 from benchmarks.server import Server, running_server
 from benchmarks.stages import run_stages, stages_table
+from benchmarks.verification import run_verification, verification_document, verification_figures
 
 
 def _say(message: str) -> None:
@@ -177,6 +178,30 @@ def stages(rows: int, dirty: float, seed: int, folder: Path, repeat: int, out: P
     click.echo(stages_table(runs, dataset))
     if out:
         write_json(out, {"format": 1, "machine": describe_machine(), "runs": [asdict(run) for run in runs]})
+
+
+@benchmarks.command()
+@_rows
+@_dirty
+@_seed
+@_server_flags
+def verification(
+    rows: int,
+    dirty: float,
+    seed: int,
+    repeat: int,
+    folder: Path,
+    dsn: str | None,
+    postgres: Path | None,
+    out: Path | None,
+    check: bool,
+) -> None:
+    """Compare the CPU of both verifications with the load's, on the client and on the server."""
+    dataset = make_dataset(folder, rows, dirty=dirty, seed=seed)
+    with running_server(dsn, postgres, folder) as server:
+        rounds = run_verification(server, dataset, repeat, _say)
+    figures = verification_figures(rounds)
+    _finish(figures, out, {**_document(figures), "rounds": verification_document(rounds)}, check)
 
 
 @benchmarks.command("help-time")
