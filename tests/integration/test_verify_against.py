@@ -130,6 +130,12 @@ def moved_objects(make_source: MakeSource, etl: EtlCommand, database_dsn: str, t
         ("alter table child drop constraint child_pkey", "child_pkey"),
         ("alter table parent alter code drop not null", "code"),
         ("alter table child alter n drop default", "n"),
+        ("alter table child alter n set default 8", "n"),
+        (
+            "alter table child drop constraint child_amount_check; alter table child add constraint child_amount_check"
+            " check (amount > -1)",
+            "child_amount_check",
+        ),
         ("alter table child alter id drop identity", "id"),
         ("select setval(pg_get_serial_sequence('parent', 'id'), 1)", "id"),
         ("drop view totals", "totals"),
