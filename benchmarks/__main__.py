@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: generate, run, stages, verification, memory, small, help-time.
+"""`python -m benchmarks`: generate, run, stages, verification, survey, memory, small, help-time.
 
 Invariant: the table goes to stdout, what happens meanwhile to stderr; with --check the exit status is 1 when a figure
 that the project has set itself was missed.
@@ -16,7 +16,17 @@ from typing import Any
 
 import click
 
-from benchmarks.figures import FLATNESS, HELP_S, MEGABYTE, PEAK_RSS_MB, SMALL_S, Figure, run_figures
+from benchmarks.figures import (
+    FLATNESS,
+    HELP_S,
+    MEGABYTE,
+    PEAK_RSS_MB,
+    SMALL_S,
+    SURVEY_CPU_S,
+    SURVEY_S,
+    Figure,
+    run_figures,
+)
 from benchmarks.generate import Dataset, default_folder, make_dataset, scratch_folder
 from benchmarks.measure import run_measured
 from benchmarks.output import describe_machine, results_document, results_table, write_json
@@ -24,6 +34,7 @@ from benchmarks.rivals import Rival, all_rivals
 from benchmarks.rounds import Result, run_rounds
 from benchmarks.server import Server, running_server
 from benchmarks.stages import run_stages, stages_table
+from benchmarks.survey import survey_costs
 from benchmarks.verification import run_verification, verification_document, verification_figures
 
 
@@ -202,6 +213,25 @@ def verification(
         rounds = run_verification(server, dataset, repeat, _say)
     figures = verification_figures(rounds)
     _finish(figures, out, {**_document(figures), "rounds": verification_document(rounds)}, check)
+
+
+@benchmarks.command()
+@_rows
+@_dirty
+@_seed
+@_folder
+@_repeat
+@_out
+@_check
+def survey(rows: int, dirty: float, seed: int, folder: Path, repeat: int, out: Path | None, check: bool) -> None:
+    """Run `etl inspect` on the wide table: wall and CPU seconds for 300,000 rows of 10 columns."""
+    dataset = make_dataset(folder, rows, dirty=dirty, seed=seed)
+    walls, processors = survey_costs(dataset, repeat)
+    figures = [
+        Figure("etl inspect, wall", statistics.median(walls) if walls else None, SURVEY_S, "s"),
+        Figure("etl inspect, CPU", statistics.median(processors) if processors else None, SURVEY_CPU_S, "s"),
+    ]
+    _finish(figures, out, _document(figures), check)
 
 
 @benchmarks.command("help-time")

@@ -37,6 +37,8 @@ PEAK_RSS_MB = 300.0
 FLATNESS = 1.1  # peak RSS at ten times the rows, against the peak at one time
 HELP_S = 0.3
 SMALL_S = 3.0
+SURVEY_S = 1.0  # of `etl inspect`, for 300,000 rows of 10 columns
+SURVEY_CPU_S = 2.0  # that is two cores
 
 
 @dataclass(frozen=True, slots=True)
