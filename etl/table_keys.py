@@ -5,6 +5,7 @@ Invariant: what is neither doubtful nor long here takes every row that SQLite's 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 
 from etl.model import IndexPlan, RefusedRow, TablePlan
@@ -97,6 +98,11 @@ def long_entry(table: TablePlan, index: IndexPlan, position: int, place: str | N
     )
 
 
+def list_orphans(table: str) -> str:
+    """The command that lists the rows of a source table without a parent, to be pasted into a shell."""
+    return f"sqlite3 FILE {shlex.quote(f'pragma foreign_key_check({quoted(table)})')}"
+
+
 def quoted(name: str) -> str:
     """A name as it stands in a term."""
     return '"' + name.replace('"', '""') + '"'
@@ -107,4 +113,4 @@ def _casts_to_text(table: TablePlan, columns: tuple[str, ...]) -> str:
     converted = [column for column in table.columns if column.name in columns and column.type.name != "text"]
     if not converted or any(column.identity for column in converted):
         return ""
-    return "".join(f"--cast {table.source.name}.{column.source.name}=text, " for column in converted[:1])
+    return f"--cast {shlex.quote(f'{table.source.name}.{converted[0].source.name}=text')}, "

@@ -108,7 +108,7 @@ class _Search:
 
 
 def _unreadable(index: IndexPlan) -> KeyFinding:
-    return KeyFinding(index, 0, [], is_certain=False, why="values are coerced, and its terms are the server's own")
+    return KeyFinding(index, 0, [], is_certain=False, why="it compares them by rules of its own")
 
 
 def _add_long(
@@ -189,7 +189,8 @@ async def _problem(
     index = finding.index
     names = columns_of(table, index)
     columns = ", ".join(column.source.name for column in table.columns if column.name in names)
-    key, reason, hint = "", f"two rows may be the same in {index.name}", "migrate: the server decides"
+    key, reason = "", f"different values may be the same in {index.name}"
+    hint = "none is known: a migration asks the server before anything is published"
     async for rows in named_rows(snapshot, reader, table, finding.rows[:1], (), page_bytes):
         for row in rows:
             key, reason, hint = row.key, row.reason, row.hint

@@ -15,10 +15,11 @@ from etl.load.violations import FOREIGN_KEY_VIOLATION
 from etl.model import Orphans, Plan, Refusal, SourceForeignKey, StorageClass, TablePlan
 from etl.options import Options
 from etl.phases.clock import Clock
+from etl.table_keys import list_orphans
 
 NAMED_ORPHANS = 20
 WAYS_OUT = (
-    "correct or delete these rows (sqlite3 FILE 'pragma foreign_key_check({table})' lists them), set them aside with"
+    "correct or delete these rows ({command} lists them), set them aside with"
     " --orphans reject, or leave the foreign key NOT VALID with --orphans not-valid"
 )
 IN_PLACE = (
@@ -78,7 +79,7 @@ def orphans_error(found: Sequence[Orphans], hint: str = WAYS_OUT) -> OrphansErro
             StorageClass.NULL,
             value,
             f"{value} has no parent in {orphans.parent}",
-            hint.format(table=orphans.table),
+            hint.format(command=list_orphans(orphans.table)),
         )
         for orphans in found
         for key, value in orphans.samples or [(orphans.first_key, "the foreign key")]

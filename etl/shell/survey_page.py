@@ -20,6 +20,7 @@ from etl.shell.survey_words import (
     table_line,
     type_words,
 )
+from etl.shell.units import count
 from etl.survey_report import Inspection
 
 _TITLES = {"lost": "Already lost, by SQLite itself", "risk": "May go wrong", "advice": "Could be better"}
@@ -66,7 +67,7 @@ def _problem_table(heading: str, problems: Sequence[Problem]) -> Iterator[str]:
     yield f"<h2>{heading}</h2>"
     rows = (
         f"<tr><td><code>{escape(problem.table)}.{escape(problem.column)}</code>"
-        f'<td class="number">{problem.count:,}<td class="value">{escape(problem.key)}'
+        f'<td class="number">{count(problem.count) if problem.count else ""}<td class="value">{escape(problem.key)}'
         f'<td class="value">{escape(problem.reason)}<td><code>{escape(problem.hint)}</code></tr>'
         for problem in problems
     )

@@ -51,7 +51,7 @@ def _table(plan: TablePlan, survey: TableSurvey, schema: str) -> Iterator[str]:
     yield table_line(plan, survey, schema)
     rows = [
         (
-            column.name,
+            column.name or "''",
             plan_column.source.declared or "no type",
             type_words(plan_column),
             f"{survey.rows - column.value_count:,}",

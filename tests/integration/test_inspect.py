@@ -113,3 +113,48 @@ def test_a_sample_says_so_at_both_ends(etl: EtlCommand, make_source: MakeSource)
     assert done.status == 0
     assert "A SAMPLE: only the first 10 rows" in done.out
     assert "verdict: clean as far as it was read: only the first 10 rows of each table" in done.out
+
+
+def test_hints_can_be_pasted_into_a_shell(etl: EtlCommand, make_source: MakeSource) -> None:
+    """Names with blanks, and names that SQLite takes for words of its own, are quoted."""
+    script = (
+        'create table "my table" ("the day" date); create table p (id integer primary key);'
+        'create table "order" (p int references p (id));'
+    )
+    done = etl("inspect", make_source(script, {"my table": [("x",)], "order": [(9,)]}), "--progress", "none")
+    assert "solved by: --cast 'my table.the day=text', or correct the row in SQLite" in done.out
+    assert "`sqlite3 FILE 'pragma foreign_key_check(\"order\")'` lists them" in done.out
+
+
+def test_rows_that_a_key_would_not_take_are_named(etl: EtlCommand, make_source: MakeSource, tmp_path: Path) -> None:
+    """Both rows, the key and the value: before the load, and not after hours."""
+    script = (
+        "create table t (id integer primary key, at datetime, code varchar(2), unique (code, at));"
+        "create unique index by_code on t (code collate nocase, id);"
+    )
+    rows = [(1, "2024-01-01 00:00:00", "a"), (2, "2024-01-01T00:00:00", "b"), (3, "2024-01-01T00:00:00", "a")]
+    done = etl("inspect", make_source(script, {"t": rows}), "--report", tmp_path / "s.json", "--progress", "none")
+    assert done.status == 1
+    (problem,) = json.loads((tmp_path / "s.json").read_text())["problems"]
+    assert (problem["column"], problem["count"], problem["key"]) == ("at, code", 1, "id=3")
+    told = "'2024-01-01T00:00:00', 'a' is the same in t_code_at_key as that of the row (id=1)"
+    assert problem["reason"] == told
+    assert told in done.out
+
+
+def test_what_only_the_server_can_tell_is_neither_clean_nor_refused(
+    etl: EtlCommand, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """A long text that may be compressed, and rows that a partial index may leave out: said, and no failure."""
+    script = (
+        "create table t (id integer primary key, at datetime, name text); create index by_name on t (name);"
+        "create unique index by_at on t (at) where id > 1;"
+    )
+    rows = [(1, "2024-01-01 00:00:00", "ab" * 2_000), (2, "2024-01-01T00:00:00", "short")]
+    page = tmp_path / "s.html"
+    done = etl("inspect", make_source(script, {"t": rows}), "--report", page, "--progress", "none")
+    assert (done.status, done.errors) == (0, [])
+    assert "verdict: uncertain: all values would load, but of 2 keys or indexes only the server can tell" in done.out
+    assert "t.name: 1 time, first id=1: 'abab" in done.out
+    assert "t.at: 1 time, first id=2:" in done.out
+    assert "May stop the run, as only the server can tell" in page.read_text()

@@ -6,6 +6,7 @@ Invariant: what is said of a row leads to exactly this row of the source.
 from __future__ import annotations
 
 import re
+import shlex
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ from etl.model import ColumnPlan, Refusal, SourcePage, StorageClass, TablePlan
 from etl.transform.rows.buffers import as_binary
 from etl.transform.rows.outcomes import Refused
 from etl.transform.rows.rendering import SourceValue, render_key, render_source
+
+_CAST = re.compile(r"--cast (?:'([^']*)'|(\S+?)(?=,? |,?$))")
 
 
 def refusal_of(
@@ -33,10 +36,21 @@ def refusal_of(
         storage=storage,
         value=render_source(value, storage),
         reason=refused.reason,
-        hint=(in_place(refused.hint, table, column) if column.fixed else refused.hint).replace(
-            "{column}", f"{table.source.name}.{source}"
+        hint=_named(
+            in_place(refused.hint, table, column) if column.fixed else refused.hint, f"{table.source.name}.{source}"
         ),
     )
+
+
+def _named(hint: str, name: str) -> str:
+    """The hint with the column's name, in which a cast can be pasted into a shell whatever the name is."""
+
+    def quoted(cast: re.Match[str]) -> str:
+        return f"--cast {shlex.quote((cast[1] or cast[2]).replace('{column}', name))}"
+
+    if shlex.quote(name) != name:
+        hint = _CAST.sub(quoted, hint)
+    return hint.replace("{column}", name)
 
 
 def in_place(hint: str, table: TablePlan, column: ColumnPlan) -> str:

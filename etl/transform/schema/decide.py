@@ -190,7 +190,7 @@ def _with_zone(column: ColumnPlan, survey: ColumnSurvey) -> tuple[PgType, str] |
     held = f"declared {column.source.declared}, {counted(zoned, 'value')} with an offset"
     if naive <= 0:
         return PgType("timestamptz"), held
-    return PgType("timestamptz"), f"{held}, {naive:,} have none and are read in {column.reading.timezone}"
+    return PgType("timestamptz"), f"{held}, {naive:,} without one, read in {column.reading.timezone}"
 
 
 def _wider_integer(column: ColumnPlan, census: ColumnCensus) -> tuple[PgType, str] | None:

@@ -5,6 +5,7 @@ Invariant: a table without a problem here loads, and one with a problem does not
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from etl.counted_nouns import counted
@@ -21,7 +22,7 @@ from etl.model import (
     TablePlan,
     TableSurvey,
 )
-from etl.table_keys import LARGEST_INDEX_ENTRY, SURELY_SMALL_ENTRY, all_keys, columns_of
+from etl.table_keys import LARGEST_INDEX_ENTRY, SURELY_SMALL_ENTRY, all_keys, columns_of, list_orphans
 from etl.transform.rows.epochs import WINDOWS, likely_epoch
 from etl.transform.rows.extremes import is_early
 
@@ -52,7 +53,7 @@ def problems_of(
             lost.count,
             f"has no parent in {lost.parent}, so that the foreign key cannot be created",
             lost.first_key,
-            f"correct or delete these rows (`sqlite3 FILE 'pragma foreign_key_check({lost.table})'` lists them), or set"
+            f"correct or delete these rows (`{list_orphans(lost.table)}` lists them), or set"
             " --orphans reject or --orphans not-valid",
         )
         for lost in orphans
@@ -82,7 +83,8 @@ def _remarks(table: TablePlan, column: ColumnPlan, survey: ColumnSurvey, complet
     if not complete:  # of all rows it is known, and no risk
         yield from (Remark("risk", *place, text, hint) for text, hint in _key_risks(table, column, survey))
     yield from (
-        Remark("advice", *place, text, f"--cast {'.'.join(place)}={cast}") for text, cast in _advice(column, survey)
+        Remark("advice", *place, text, f"--cast {shlex.quote('.'.join(place) + '=' + cast)}")
+        for text, cast in _advice(column, survey)
     )
 
 
