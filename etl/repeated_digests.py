@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-HELD_RECORDS = 1_000_000  # of 24 bytes
+HELD_RECORDS = 200_000  # of 24 bytes, several times while they are sorted
 BUCKETS = 256
 RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("ordinal", "<i8")])
 Records = NDArray[Any]  # of RECORD
