@@ -159,3 +159,20 @@ def _may_look(row: asyncpg.Record) -> bool:
 async def _has_rows(connection: asyncpg.Connection, schema: str, row: asyncpg.Record) -> bool:
     only = "only " if row["kind"] == "r" else ""
     return bool(await connection.fetchval(f"select exists (select from {only}{quote(schema)}.{quote(row['name'])})"))
+
+
+async def read_citext_schema(connection: asyncpg.Connection) -> str:
+    """The schema of the extension citext. Raises TargetError where the database has not got it."""
+    (row,) = await connection.fetch(
+        "select current_database() as database, (select n.nspname::text from pg_catalog.pg_extension e"
+        " join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'citext') as schema,"
+        " exists (select from pg_catalog.pg_available_extensions where name = 'citext') as is_available"
+    )
+    if row["schema"] is None:
+        raise TargetError(
+            f"the database {row['database']} has no type citext: its extension is not there",
+            "create extension citext;"
+            if row["is_available"]
+            else "this server has no citext (it is one of PostgreSQL's contrib modules); --nocase lower needs none",
+        )
+    return str(row["schema"])

@@ -71,6 +71,7 @@ class ColumnPlan:
     default: str | None = None  # PostgreSQL SQL
     generated: str | None = None  # PostgreSQL SQL: generated always as …, and nothing is loaded into it
     virtual: bool = False  # generated when it is read, where the server can; else stored
+    type_schema: str | None = None  # of an extension's type, citext; every other type stands in pg_catalog
     collation: str | None = None  # "C" for text in keys and indexes: SQLite's own order
     note: str | None = None  # why the type is not the declared one
     reading: Reading = PLAIN_READING

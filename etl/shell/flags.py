@@ -94,6 +94,13 @@ naming = together(
         show_default=True,
         help="Order of text in keys and indexes: by bytes, as in SQLite, or the database's own.",
     ),
+    option(
+        "--nocase",
+        type=Word(("lower", "citext")),
+        default="lower",
+        show_default=True,
+        help="COLLATE NOCASE becomes text with indexes on lower(), or the extension's type citext.",
+    ),
 )
 selection = together(
     option("--tables", multiple=True, metavar="GLOB", help="Only these tables; may be repeated."),

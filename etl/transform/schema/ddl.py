@@ -181,6 +181,8 @@ def _sql(text: str) -> ColumnClause[Any]:
 
 
 def _type(plan: ColumnPlan) -> TypeEngine[Any]:
+    if plan.type.name == "citext":
+        return Spelled(f"{quote(plan.type_schema)}.citext" if plan.type_schema else "citext")
     if plan.type.name.removesuffix("[]") in AS_SPELLED or plan.type.name.endswith("[]"):
         return Spelled(str(plan.type))
     factory = TYPES.get(plan.type.name)

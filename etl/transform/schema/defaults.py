@@ -53,7 +53,7 @@ def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | 
     kind = type_.name
     if kind in INTEGER_TYPES:
         return _integer(value, INTEGER_BITS[kind])
-    if kind in TEXT_TYPES:
+    if kind in TEXT_TYPES | {"citext"}:
         return _text(value, type_.length)
     renderer = {
         "double precision": _real,

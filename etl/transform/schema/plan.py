@@ -13,6 +13,7 @@ from etl.errors import PlanError
 from etl.model import (
     CheckPlan,
     ColumnPlan,
+    PgType,
     Plan,
     SkippedObject,
     SourceCatalog,
@@ -178,6 +179,8 @@ class TablePlanner:
         identity = column.name == self.table.rowid_alias and decision.type.name in INTEGER_TYPES
         in_primary_key = column.key_position > 0 and not self._null_keys()
         by_bytes = self.options.text_collation == "C"
+        if self._folds_case(column) and decision.type.name in {"text", "varchar"}:
+            decision = replace(decision, type=PgType("citext"), note="NOCASE: it folds more than ASCII")
         plan = ColumnPlan(
             source=column,
             name=name,
@@ -198,6 +201,14 @@ class TablePlanner:
         except Untranslatable as reason:
             self._skip("default", column.default, str(reason), column.name)
             return plan
+
+    def _folds_case(self, column: SourceColumn) -> bool:
+        """Whether the column becomes citext: by the user's word, and where no index of its own sees case."""
+        sees_case = any(
+            term.column == column.name and term.collation == "BINARY" for i in self.table.indexes for term in i.terms
+        )
+        wanted = self.options.nocase == "citext" and not column.generated and not sees_case
+        return wanted and self.definition.collations.get(column.name) == "NOCASE"
 
     def _with_expression(self, column: ColumnPlan) -> ColumnPlan:
         """A generated column with its expression; where that has no translation, it holds today's values as data."""

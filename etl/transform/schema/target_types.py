@@ -1,12 +1,14 @@
-"""The types of the target's own columns, from the catalog's words.
+"""The types of the target's own columns, from the catalog's words, and those that an extension gives to ours.
 
 Invariant: a type without rules is refused by name, before a row moves.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etl.errors import PlanError, UsageError
-from etl.model import PgType, TargetColumn
+from etl.model import PgType, Plan, TargetColumn, Way
 from etl.transform.schema.types import parse_type
 
 
@@ -22,3 +24,21 @@ def target_type(column: TargetColumn, place: str) -> PgType:
             f"--ignore-columns '{place}' leaves it behind; or alter the column to text, and back after the run",
         ) from None
     return kind if column.own_name is None else PgType(column.own_name, base=kind)
+
+
+def wants_citext(plan: Plan) -> bool:
+    """Whether a column that the run creates is of the extension's type."""
+    created = (table for table in plan.tables if table.way is Way.CREATE)
+    return any(column.type.name == "citext" for table in created for column in table.columns)
+
+
+def with_citext_of(plan: Plan, schema: str) -> Plan:
+    """The plan with the schema that the extension's type stands in."""
+    tables = (
+        replace(
+            table,
+            columns=tuple(replace(c, type_schema=schema) if c.type.name == "citext" else c for c in table.columns),
+        )
+        for table in plan.tables
+    )
+    return replace(plan, tables=tuple(tables))
