@@ -185,3 +185,118 @@ def test_tables_of_another_owner_are_left_alone(
     assert "belongs to" in done.errors[0]
     assert "grant" in done.hints[0]
     assert names_in(database_dsn) == [("Ada",)]
+
+
+@pytest.fixture
+def mover(first: Path, database_dsn: str, roles: tuple[str, str]) -> str:
+    """The DSN of a role that owns the tables of the first run, and may create in their schema and in the database."""
+    name, database = roles[0], database_of(database_dsn)
+    run_apart(
+        execute(
+            database_dsn,
+            f"grant create on database {database} to {name}",
+            f"grant usage, create on schema public to {name}",
+            f"alter table parent owner to {name}",
+            f"alter table child owner to {name}",
+        )
+    )
+    return with_role(database_dsn, name, "secret-word")
+
+
+def test_default_privileges_reach_the_new_tables_too(
+    etl: EtlCommand, first: Path, database_dsn: str, roles: tuple[str, str], mover: str
+) -> None:
+    """Whoever was to read whatever the role makes in the schema reads the replaced tables, and the old grants stay."""
+    name, reader = roles
+    run_apart(
+        execute(
+            database_dsn,
+            f"alter default privileges for role {name} in schema public grant select on tables to {reader}",
+            f"alter default privileges for role {name} in schema public grant usage on sequences to {reader}",
+            f"grant update on parent to {reader}",
+        )
+    )
+    done = etl("migrate", first, mover, "--mode", "replace")
+    assert (done.status, done.errors) == (0, [])
+    granted = [(relation, privilege) for relation, _, privilege, grantee in rows_of(database_dsn, GRANTS)
+               if grantee == reader]  # fmt: skip
+    assert granted == [
+        ("child", "SELECT"), ("child_id_seq", "USAGE"), ("parent", "SELECT"), ("parent", "UPDATE"),
+        ("parent_id_seq", "USAGE"),
+    ]  # fmt: skip
+    reading = with_role(database_dsn, reader, "secret-word")
+    assert rows_of(reading, "select count(*) from public.parent") == [(2,)]
+
+
+def test_a_new_owner_is_asked_for_by_name(
+    etl: EtlCommand, first: Path, database_dsn: str, roles: tuple[str, str], mover: str
+) -> None:
+    """--owner outweighs the owner that the old tables had; a role that is no member of it is told so beforehand."""
+    name, reader = roles
+    run_apart(execute(database_dsn, f"grant create on schema public to {reader}"))
+    refused = etl("migrate", first, mover, "--mode", "replace", "--owner", reader)
+    assert refused.status == 1
+    assert f'grant "{reader}" to "{name}"' in refused.hints[0]
+    assert names_in(database_dsn) == [("Ada",)]
+    run_apart(execute(database_dsn, f"grant {reader} to {name}"))
+    assert etl("migrate", first, mover, "--mode", "replace", "--owner", reader).status == 0
+    owners = "select distinct tableowner::text from pg_tables where schemaname = 'public'"
+    assert rows_of(database_dsn, owners) == [(reader,)]
+
+
+def test_a_publication_of_another_owner_stops_the_run(
+    etl: EtlCommand, first: Path, database_dsn: str, mover: str
+) -> None:
+    """The new table would silently be missing from it: only its owner can put it back in."""
+    run_apart(execute(database_dsn, "create publication theirs for table parent"))
+    done = etl("migrate", first, mover, "--mode", "replace")
+    assert done.status == 1
+    assert "the publication theirs, which belongs to another role" in done.errors[0]
+    assert 'alter publication "theirs" drop table' in done.hints[0]
+    assert names_in(database_dsn) == [("Ada",)]
+
+
+@pytest.mark.parametrize("thing", ["foreign key", "view"])
+def test_what_other_roles_have_built_is_not_touched(
+    thing: str, etl: EtlCommand, first: Path, database_dsn: str, roles: tuple[str, str], mover: str
+) -> None:
+    """--rebuild-dependents makes again what the role may drop; what belongs to another stops the run, by name."""
+    reader = roles[1]
+    made = {
+        "foreign key": ("create table theirs (parent_id bigint constraint of_theirs references parent)", "of_theirs"),
+        "view": ("create view theirs as select id from parent", "public.theirs"),
+    }
+    statement, name = made[thing]
+    kind = "table" if thing == "foreign key" else "view"
+    run_apart(
+        execute(
+            database_dsn,
+            f"grant select, references on parent to {reader}",
+            statement,
+            f"grant usage, create on schema public to {reader}",
+            f"alter {kind} theirs owner to {reader}",
+        )
+    )
+    for flags in ((), ("--rebuild-dependents",)):
+        done = etl("migrate", first, mover, "--mode", "replace", *flags)
+        assert done.status == 1
+        assert name in done.errors[0]
+        assert names_in(database_dsn) == [("Ada",)]
+    run_apart(execute(database_dsn, f"grant {reader} to {roles[0]}"))  # now the role may
+    done = etl("migrate", first, mover, "--mode", "replace", "--rebuild-dependents")
+    assert (done.status, done.errors) == (0, [])
+    owner = f"select pg_get_userbyid(relowner)::text from pg_class where relname = 'theirs' and relkind = '{kind[0]}'"
+    assert rows_of(database_dsn, owner.replace("'t'", "'r'")) == [(reader,)]
+
+
+def test_a_name_that_another_relation_bears_stops_the_run(
+    etl: EtlCommand, make_source: MakeSource, first: Path, database_dsn: str, mover: str
+) -> None:
+    """The old tables give way with their indexes and sequences; an index of a table beside them does not."""
+    run_apart(execute(database_dsn, "create table beside (x int)", "create index wanted on beside (x)"))
+    source = make_source(SCRIPT + "create index wanted on parent (name);", SECOND, name="indexed.db")
+    done = etl("migrate", source, mover, "--mode", "replace")
+    assert done.status == 1
+    assert "index public.wanted" in done.errors[0]
+    assert "parent_pkey" not in done.errors[0]
+    assert names_in(database_dsn) == [("Ada",)]

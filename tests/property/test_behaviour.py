@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ WORDS = ["", "a", "A", "ab", "Ab", "b", "é", "É", "10", "a%b", "it's", " a", "
 DOMAINS: dict[str, list[Any]] = {
     "INTEGER": [0, 1, 2, 3, -1, 7, 2**40, -(2**63), 2**63 - 1],
     "BIGINT": [0, 1, 2, 3, 10, -5],
+    "INT": [0, 1, 2, 3, 10, -5],
     "TEXT": WORDS,
     "VARCHAR(20)": WORDS,
     "REAL": [0.0, 0.5, 1.0, -2.25, 1e300, 3.0],
@@ -80,8 +81,29 @@ GENERATED: dict[str, list[str]] = {
     "TEXT": ["{c} || '!'", "lower({c})", "length({c})", "substr({c}, 1, 1)", "coalesce({c}, '')", "trim({c})"],
     "REAL": ["{c} * 2", "{c} + 1"],
 }
-PREDICATES = ["{c} is not null", "{c} is null"]
+PREDICATES = ["{c} is not null", "{c} is null", "{c} = 1", "{c} <> 'a'", "{c}", "not {c}", "{c} > 0 and {c} < 3"]
+TERMS = [
+    "{c}",
+    "{c}",
+    "{c}",
+    "lower({c})",
+    "{c} collate nocase",
+    "{c} desc",
+    "coalesce({c}, 0)",
+    "{c} + 1",
+    "length({c})",
+]
+PAIRS = [
+    "{a} is not null or {b} is not null",
+    "{a} <> {b}",
+    "{a} = {b} or {a} is null",
+    "{a} < {b}",
+    "{a} || {b} <> 'aa'",
+    "({a} is null) = ({b} is null)",
+    "case when {a} is null then {b} is not null else 1 end",
+]
 NAMES = ["a", "b", "C", "d e", "select", 'q"q', "é", "user", "xmin"]
+STRICT = ("INTEGER", "TEXT", "REAL", "BLOB")
 COLLATIONS = ["", "", "", "collate nocase"]
 
 
@@ -100,7 +122,7 @@ class Column:
     def sql(self) -> str:
         if self.rowid_alias:
             return f"{quote(self.name)} integer primary key"
-        parts = [quote(self.name), self.declared if self.generated is None else ""]
+        parts = [quote(self.name), self.declared]
         parts += ["not null"] if self.not_null else []
         parts += [f"default {self.default}"] if self.default is not None else []
         parts += [self.collation] if self.collation else []
@@ -136,7 +158,7 @@ def quote(name: str) -> str:
 
 @st.composite
 def columns(draw: st.DrawFn, name: str) -> Column:
-    declared = draw(st.sampled_from(list(DOMAINS)))
+    declared = draw(st.sampled_from([*CHECKS, *STRICT]))
     named = quote(name)
 
     def perhaps(pool: list[str]) -> str | None:
@@ -167,20 +189,25 @@ def tables(draw: st.DrawFn, name: str, earlier: list[Table]) -> Table:
         constraints.append(f"primary key ({', '.join(map(quote, key))})")
     for _ in range(draw(st.integers(0, 2))):
         listed = ", ".join(map(quote, draw(subset)))
-        form = draw(st.integers(0, 2))
+        form = draw(st.integers(0, 3))
         if form == 0:
             constraints.append(f"unique ({listed})")
         else:
-            where = draw(st.sampled_from(PREDICATES)).format(c=quote(own[-1].name)) if form == 2 else ""
+            where = draw(st.sampled_from(PREDICATES)).format(c=quote(own[-1].name)) if form >= 2 else ""
+            term = draw(st.sampled_from(TERMS)).format(c=quote(own[0].name))
+            terms = term if form == 3 else listed
             indexes.append(
-                f"create unique index {quote(f'{name}_{len(indexes)}')} on {quote(name)} ({listed})"
+                f"create unique index {quote(f'{name}_{len(indexes)}')} on {quote(name)} ({terms})"
                 + (f" where {where}" if where else "")
                 + ";\n"
             )
     if draw(st.integers(0, 3)) == 0:
-        first, last = quote(own[0].name), quote(own[-1].name)
-        constraints.append(f"check ({first} is not null or {last} is not null)")
+        condition = draw(st.sampled_from(PAIRS)).format(a=quote(own[0].name), b=quote(own[-1].name))
+        constraints.append(f"check ({condition})")
     keyed = [table for table in earlier if table.columns[0].rowid_alias]
+    if own[0].rowid_alias and draw(st.integers(0, 3)) == 0:
+        own.append(Column("above", "BIGINT"))
+        constraints.append(f"foreign key (above) references {quote(name)} (id)")
     if keyed and draw(st.booleans()):
         parent = draw(st.sampled_from(keyed))
         own.append(Column("parent_id", "INTEGER", not_null=draw(st.booleans())))
@@ -190,9 +217,11 @@ def tables(draw: st.DrawFn, name: str, earlier: list[Table]) -> Table:
     if GENERATED.get(base.declared) and not base.rowid_alias and draw(st.integers(0, 2)) == 0:
         expression = draw(st.sampled_from(GENERATED[base.declared])).replace("{c}", quote(base.name))
         own.append(Column("made", "", generated=expression))
-    return Table(
-        name, tuple(own), tuple(constraints), "without rowid" if kind == "without" else "", tuple(indexes), key
-    )
+    options = ["without rowid"] if kind == "without" else []
+    if draw(st.integers(0, 3)) == 0 and {one.declared for one in own} <= {"", "BIGINT", *STRICT}:
+        options.append("strict")
+        own = [replace(one, declared={"": "ANY", "BIGINT": "INT"}.get(one.declared, one.declared)) for one in own]
+    return Table(name, tuple(own), tuple(constraints), ", ".join(options), tuple(indexes), key)
 
 
 @st.composite
@@ -205,7 +234,7 @@ def inserts(draw: st.DrawFn, listed: list[Table]) -> Insert:
         if column.generated is not None or (not in_key and draw(st.integers(0, 4)) == 0):
             continue
         nullable = not column.rowid_alias and not in_key
-        pool = [0, 1, 2, 3] if column.name in ("id", "parent_id") else DOMAINS[column.declared]
+        pool = [0, 1, 2, 3] if column.name in ("id", "parent_id", "above") else DOMAINS[column.declared]
         values[column.name] = draw(st.sampled_from([*pool, None] if nullable else pool))
     return Insert(table.name, values)
 
