@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from etl.memory import settle
 from etl.shell.flags import (
     Word,
     differences,
@@ -195,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from etl.shell.console import tell_failure
 
         status = tell_failure(error, [], debug="--debug" in (sys.argv if arguments is None else arguments))
+    settle()
     sys.exit(status if isinstance(status, int) else 0)
 
 

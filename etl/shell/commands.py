@@ -20,7 +20,7 @@ import click
 from click.core import ParameterSource
 
 from etl.errors import ExitStatus, InterruptedRunError, UsageError
-from etl.memory import bound_allocators
+from etl.memory import bound_allocators, import_without_collecting
 from etl.options import Options
 from etl.progress import Progress
 from etl.shell.console import deliver, deliver_survey, run_job, say, tell_failure
@@ -215,6 +215,7 @@ def embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callabl
 def bounded(flags: Flags, work: Callable[[], int]) -> int:
     """The error boundary of every command."""
     bound_allocators()
+    import_without_collecting()
     hand_over_quickly()
     logging.basicConfig(
         level=flags["log_level"].upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"

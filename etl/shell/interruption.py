@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from etl.errors import EtlError, ExitStatus, InterruptedRunError
+from etl.memory import settle
 
 CLEANUP_S = 5.0
 
@@ -31,6 +32,7 @@ def run_interruptible(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, le
     when a signal ended it, else whatever it raised. ``tell`` says that the signal was heard; ``leave`` runs just
     before a hard exit.
     """
+    settle()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_guard(work, tell, leave))
 
