@@ -35,6 +35,6 @@ def import_without_collecting() -> None:
 
 
 def settle() -> None:
-    """Call when everything is imported, and again before the end: no collection need look at what lives to the end."""
+    """Call when everything is imported: no collection need look at what lives to the end."""
     gc.freeze()
     gc.enable()

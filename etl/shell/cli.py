@@ -5,13 +5,13 @@ Invariant: only click is imported here, everything else inside a command, so tha
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
 
-from etl.memory import settle
 from etl.shell.flags import (
     Word,
     differences,
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from etl.shell.console import tell_failure
 
         status = tell_failure(error, [], debug="--debug" in (sys.argv if arguments is None else arguments))
-    settle()
+    gc.freeze()  # or the interpreter, on its way out, would look for garbage among all that was imported
     sys.exit(status if isinstance(status, int) else 0)
 
 
