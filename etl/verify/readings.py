@@ -1,8 +1,8 @@
 """How a column is read so that its storage classes are proven, and the SELECT that does it.
 
 Invariant: the first row of every SELECT is a sample, which settles the Arrow types (ADBC infers them from the first
-batch alone); where ADBC would take another class without a word, the last column counts, row by row, how many cells
-are of the class that they are read as.
+batch alone); where ADBC would take another class without a word, the SELECT itself fails at the first row that has a
+cell of another class than it is read as.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from etl.model import Affinity, ColumnPlan, StorageClass, TablePlan
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NUMERIC_TARGETS = frozenset({"numeric", "double precision", "real"})
+GROUPED = 100  # conditions: SQLite nests expressions 1,000 deep at most
 CLASSES = (StorageClass.INTEGER, StorageClass.REAL, StorageClass.TEXT, StorageClass.BLOB)
 _ARROW = {
     StorageClass.INTEGER: pa.int64(),
@@ -97,8 +98,8 @@ def is_guarded(reading: Reading, affinity: Affinity) -> bool:
 
 
 def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -> str:
-    """The SELECT with its sample row in front and, as the last column, the count of cells that are as expected."""
-    samples, terms, guards = [], [], []
+    """The SELECT with its sample row in front; it fails at the first row with a cell of another class than read."""
+    samples, terms, misfits = [], [], []
     for column, reading in zip(table.columns, readings, strict=True):
         name = quoted(column.source.name)
         if reading is Reading.SPLIT:
@@ -108,9 +109,18 @@ def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -
         samples.append(_SAMPLE[storage_of(reading)])
         terms.append(name)
         if is_guarded(reading, column.source.affinity):
-            guards.append(f"(typeof({name})='{reading.value}')")
-    guard = "+".join(guards) or "0"
-    return f"select {', '.join(samples)}, 0 union all select {', '.join(terms)}, {guard} from {inner}"
+            misfits.append(f"(typeof({name})<>'{reading.value}' and {name} is not null)")
+    if misfits:
+        terms[0] = _failing_at(misfits, terms[0], quoted(table.columns[0].source.name))
+    return f"select {', '.join(samples)} union all select {', '.join(terms)} from {inner}"
+
+
+def _failing_at(misfits: Sequence[str], term: str, column: str) -> str:
+    """``term``, and an error instead where one of the conditions holds: cheaper than a column that tells of them."""
+    groups = [misfits[start : start + GROUPED] for start in range(0, len(misfits), GROUPED)]
+    condition = " or ".join(f"({' or '.join(group)})" for group in groups)
+    # abs() of the least integer is the error; the comparison, always true, keeps SQLite from computing it beforehand
+    return f"case when {condition} then abs(-9223372036854775807-(typeof({column})<>'')) else {term} end"
 
 
 def wrong_types(readings: Sequence[Reading], schema: pa.Schema) -> list[int]:
