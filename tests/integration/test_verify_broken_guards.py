@@ -19,7 +19,7 @@ from etl.extract.pages import read_pages
 from etl.extract.records import Rows
 from etl.model import PlainColumn, SourcePage, TargetPage
 from etl.options import Options
-from etl.phases import inspection, loading
+from etl.phases import loading, source_pages
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.report import Report
@@ -36,7 +36,7 @@ def through_sqlite(patch: Patch) -> None:
     def read(file: Any, *rest: Any) -> AsyncGenerator[SourcePage, None]:
         return read_pages(*rest)
 
-    patch.setattr(inspection, "read_leaf_pages", read)
+    patch.setattr(source_pages, "read_leaf_pages", read)
 
 
 def believe_the_driver(patch: Patch) -> None:
