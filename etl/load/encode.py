@@ -16,6 +16,7 @@ from pgpq.schema import Jsonb
 
 from etl.errors import PlanError
 from etl.load.csv_text import write_csv
+from etl.load.large_cells import large_columns, spliced, with_empty_cells
 from etl.model import PgType, Slice, TablePlan, TargetPage
 
 TRAILER = b"\xff\xff"
@@ -62,14 +63,21 @@ class TableEncoder:
         if self._as_csv:
             return self._slice(page, (write_csv(page.batch),), "csv")
         batch = wire_batch(page.batch, self._types)
+        columns = large_columns(batch)
+        if not columns:
+            return self._slice(page, self._encode(page, batch), "binary")
+        stream = b"".join(self._encode(page, with_empty_cells(batch, columns)))
+        return self._slice(page, spliced(stream, columns, batch.num_columns), "binary")
+
+    def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> tuple[bytes, bytes]:
+        """The batch as the encoder writes it, in two parts."""
         encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(batch.schema, self._builders(page, batch.schema))
         encoder.write_header()
         rows = encoder.write_batch(batch)
-        rest = encoder.finish().removesuffix(TRAILER)  # it may hold rows that write_batch kept back
-        return self._slice(page, (rows, rest), "binary")
+        return rows, encoder.finish().removesuffix(TRAILER)  # it may hold rows that write_batch kept back
 
     @staticmethod
-    def _slice(page: TargetPage, parts: Iterable[bytes], form: Literal["binary", "csv"]) -> Slice:
+    def _slice(page: TargetPage, parts: Iterable[bytes | memoryview], form: Literal["binary", "csv"]) -> Slice:
         return Slice(
             number=page.number,
             row_count=page.row_count,
@@ -177,7 +185,7 @@ def fours(text: str) -> list[str]:
     return [text[start : start + 4] for start in range(0, len(text), 4)]
 
 
-def messages(part: bytes) -> list[memoryview]:
+def messages(part: bytes | memoryview) -> list[memoryview]:
     """Views of at most 1 MB: a blob of 500 MB is not copied once more."""
     view = memoryview(part)
     return [view[start : start + MESSAGE_BYTES] for start in range(0, len(view), MESSAGE_BYTES)]
