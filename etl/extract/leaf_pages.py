@@ -58,6 +58,7 @@ async def read_leaf_pages(
             async with aclosing(read_range(by_query, page_bytes, number, after, found.last)) as pages:
                 async for page in pages:
                     yield page
+                    del page  # a large one must not live on beside the next
                     number += 1
             if found.last is None:
                 return

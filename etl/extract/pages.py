@@ -34,6 +34,7 @@ async def read_pages(reader: Reader, table: SourceTable, page_bytes: int) -> Asy
     async with aclosing(read_range(Reading(reader, table), page_bytes, 0, None, None)) as pages:
         async for page in pages:
             yield page
+            del page
 
 
 async def read_range(
@@ -51,8 +52,9 @@ async def read_range(
                 return
             yield page
             number += 1
-            after = int(page.keys[0][-1].as_py())
-            if page.row_count < limit:
+            after, is_last = int(page.keys[0][-1].as_py()), page.row_count < limit
+            del page  # a large one must not live on beside the next
+            if is_last:
                 return
 
 

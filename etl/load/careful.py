@@ -76,23 +76,25 @@ class CarefulCopy:
         connection: asyncpg.Connection,
         schema: str,
         table: TablePlan,
-        first: Slice,
         slices: AsyncGenerator[Slice, None],
         on_sent: Callable[[Slice], None],
-    ) -> Slice | None:
+    ) -> bool:
         """As ``copy_some``, one slice a COPY."""
+        piece = await anext(slices, None)
+        if piece is None:
+            return False
         refused_before = len(self.refused)
-        await self._send(connection, schema, first, self._position)
-        on_sent(replace(first, row_count=first.row_count - (len(self.refused) - refused_before)))
-        self._position += first.row_count
-        return await anext(slices, None)
+        await self._send(connection, schema, piece, self._position)
+        on_sent(replace(piece, row_count=piece.row_count - (len(self.refused) - refused_before)))
+        self._position += piece.row_count
+        return True
 
     async def _send(self, connection: asyncpg.Connection, schema: str, piece: Slice, position: int) -> None:
         if not piece.row_count:
             return
         try:
             async with savepoint(connection, self.table.name):
-                await copy_some(connection, schema, self.table, piece, _nothing(), lambda _: None, freeze=False)
+                await copy_some(connection, schema, self.table, _only(piece), lambda _: None, freeze=False)
         except TargetError as error:
             if not refuses_a_row(error) or connection.is_closed() or piece.page is None:
                 raise
@@ -134,6 +136,5 @@ def part_of(page: TargetPage, start: int, count: int) -> TargetPage:
     return replace(page, row_count=count, batch=page.batch.slice(start, count), rejected=())
 
 
-async def _nothing() -> AsyncGenerator[Slice, None]:
-    return
-    yield
+async def _only(piece: Slice) -> AsyncGenerator[Slice, None]:
+    yield piece

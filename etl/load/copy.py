@@ -25,8 +25,8 @@ from etl.load.rejects import RejectFile
 from etl.model import LoadedTable, Slice, TablePlan
 
 CopySome = Callable[
-    [asyncpg.Connection, str, TablePlan, Slice, AsyncGenerator[Slice, None], Callable[[Slice], None]],
-    Awaitable[Slice | None],
+    [asyncpg.Connection, str, TablePlan, AsyncGenerator[Slice, None], Callable[[Slice], None]],
+    Awaitable[bool],
 ]
 COPY_BYTES = 32 << 20
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension
@@ -75,11 +75,11 @@ async def copy_table(
             on_slice(piece)
 
         copy = careful or partial(copy_some, freeze=freeze)
-        first = await anext(slices, None)
-        while first is not None:
+        goes_on = True
+        while goes_on:
             sent_before = row_count
             try:
-                first = await copy(connection, destination.schema, table, first, slices, on_sent)
+                goes_on = await copy(connection, destination.schema, table, slices, on_sent)
             except TargetError as error:
                 error.position = None if error.position is None else error.position + sent_before
                 raise
@@ -105,9 +105,8 @@ async def append_slices(
         rows += piece.row_count
         size += sum(map(len, piece.chunks))
 
-    first = await anext(slices, None)
-    while first is not None:
-        first = await copy_some(connection, schema, table, first, slices, on_sent, freeze=False)
+    while await copy_some(connection, schema, table, slices, on_sent, freeze=False):
+        pass
     return rows, size
 
 
@@ -115,25 +114,27 @@ async def copy_some(
     connection: asyncpg.Connection,
     schema: str,
     table: TablePlan,
-    first: Slice,
     slices: AsyncGenerator[Slice, None],
     on_sent: Callable[[Slice], None],
     *,
     freeze: bool = True,
-) -> Slice | None:
-    """One COPY of ``first`` and what follows it; returns the first slice of the next COPY, None at the end.
+) -> bool:
+    """One COPY of the next slices; returns whether there were any.
 
     Raises TargetError that names the keys of the COPY, and those of the row where the server names its line.
     """
-    sent: list[Slice] = []
-    following: list[Slice] = []
-    with positioned_errors(first.format), named_errors(table.name, lambda error: place_of(sent, error)):
+    first = await anext(slices, None)
+    if first is None:
+        return False
+    form, handed, sent = first.format, [first], list[Slice]()
+    del first  # a large one must not live on beside the next
+    with positioned_errors(form), named_errors(table.name, lambda error: place_of(sent, error)):
         status = await connection.copy_to_table(
             table.name,
             schema_name=schema,
             columns=[column.name for column in table.columns],
-            source=_messages(first, slices, sent, following, on_sent),
-            format=first.format,
+            source=_messages(handed, form, slices, sent, on_sent),
+            format=form,
             freeze=freeze,
         )
     row_count = sum(piece.row_count for piece in sent)
@@ -142,32 +143,31 @@ async def copy_some(
             f"{table.name}: the server answered {status!r} to {row_count} rows",
             "a trigger or rule may stand in the way; nothing was kept",
         )
-    return following[0] if following else None
+    return True
 
 
 async def _messages(
-    first: Slice,
+    handed: list[Slice],
+    form: str,
     slices: AsyncGenerator[Slice, None],
     sent: list[Slice],
-    following: list[Slice],
     on_sent: Callable[[Slice], None],
 ) -> AsyncIterator[bytes]:
-    """The stream of one COPY; what is pulled beyond it goes into ``following``."""
-    if first.format == "binary":
+    """The stream of one COPY: of what was ``handed``, and of what follows it."""
+    if form == "binary":
         yield HEADER
     size = 0
-    piece: Slice | None = first
-    while piece is not None:
-        for chunk in piece.chunks:
+    while handed:
+        for chunk in handed[0].chunks:
             size += len(chunk)
             yield cast(bytes, chunk)  # asyncpg takes any buffer
-        sent.append(replace(piece, chunks=()))  # for the message of an error; the bytes are gone
-        on_sent(piece)
-        piece = await anext(slices, None)
-        if piece is not None and size >= COPY_BYTES:
-            following.append(piece)
-            break
-    if first.format == "binary":
+            del chunk
+        on_sent(handed[0])
+        sent.append(replace(handed.pop(), chunks=(), page=None))  # for the message of an error; the bytes are gone
+        if size < COPY_BYTES and (following := await anext(slices, None)) is not None:
+            handed.append(following)
+            del following
+    if form == "binary":
         yield TRAILER
 
 

@@ -216,6 +216,7 @@ async def survey_table(
             cut = part.row_count < page.row_count
             if surveyor.rows == options.sample:
                 break
+            del page, part
     cut = cut or (surveyor.rows == options.sample and surveyor.rows < table.source.rows_estimate)
     return surveyor.result(time.perf_counter() - started, complete=not cut)
 

@@ -46,6 +46,7 @@ from etl.transform.survey.problems import load_warnings
 LOGGER = logging.getLogger(__name__)
 PAGES_AHEAD = 2  # a page is about 2 MB; more pages cost memory and win no time
 SLICES_AHEAD = 1  # so that the server never waits for the encoder
+LARGE_BYTES = 32 << 20  # a page of so many, which is a single row, is on its way alone
 
 
 async def load_all(
@@ -196,8 +197,13 @@ def slices_of(
     watch: KeyWatch | None = None,
 ) -> AsyncGenerator[Slice]:
     """What becomes of a table's pages: each stage runs while the next one works."""
-    coerced = coerce(ahead(pages, PAGES_AHEAD), table, tally, reject=reject, log=log, extremes=extremes, watch=watch)
-    return ahead(encode(ahead(coerced, PAGES_AHEAD), table, keep_pages), SLICES_AHEAD)
+    read_ahead = ahead(pages, PAGES_AHEAD, is_large)
+    coerced = coerce(read_ahead, table, tally, reject=reject, log=log, extremes=extremes, watch=watch)
+    return ahead(encode(ahead(coerced, PAGES_AHEAD, is_large), table, keep_pages), SLICES_AHEAD, is_large)
+
+
+def is_large(page: SourcePage | TargetPage | Slice) -> bool:
+    return page.source_bytes > LARGE_BYTES
 
 
 async def coerce(
@@ -232,6 +238,7 @@ async def coerce(
                 extremes.add(coerced)
             tally.add(coerced.coercions)
             yield coerced
+            del page, coerced  # or a large one would live on beside the next
 
 
 def tell(table: str, coercions: Iterable[Coercion]) -> None:
@@ -249,3 +256,4 @@ async def encode(
         async for page in pages:
             encoded = await in_thread(encoder.encode_page, page)
             yield replace(encoded, page=page) if keep_pages else encoded
+            del page, encoded
