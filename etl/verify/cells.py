@@ -12,7 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.model import StorageClass
+from etl.verify.short_values import Payload, shortened
 
+Shown = int | float | Payload | None
 BYTE_CLASSES = (StorageClass.TEXT, StorageClass.BLOB)
 
 
@@ -51,12 +53,12 @@ class Cells:
         found = [array for storage, array in self.arrays if storage is StorageClass.TEXT]
         return found[0].view(pa.binary()) if found else None
 
-    def at(self, row: int) -> tuple[StorageClass, int | float | bytes | None]:
-        """The value of one row as stored."""
+    def at(self, row: int) -> tuple[StorageClass, Shown]:
+        """The value of one row as stored, a long one in short."""
         for storage, array in self.arrays:
             cell = array[row]
             if cell.is_valid:
-                return storage, bytes(cell.as_buffer()) if storage in BYTE_CLASSES else cell.as_py()
+                return storage, shortened(memoryview(cell.as_buffer())) if storage in BYTE_CLASSES else cell.as_py()
         return StorageClass.NULL, None
 
 

@@ -12,26 +12,27 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 import asyncpg
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.errors import SourceError, TargetError
+from etl.errors import SourceError
 from etl.model import Difference, Proof, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import key_digest, key_places
 from etl.verify.batches import in_thread
-from etl.verify.compare import REPORTED_DIFFERENCES, TAIL_BYTES, refuse_unknown_types, verify_table
+from etl.verify.compare import REPORTED_DIFFERENCES, refuse_unknown_types, verify_table
 from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings
 from etl.verify.kinds import sent_as, with_underlying_types
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.readings import quoted
 from etl.verify.row_hashes import PartSums, hash_rows, hashed_sql, part_sql, parts_of, type_numbers_of
-from etl.verify.rows import digest, expect_rows, row_list, walk_rows
+from etl.verify.rows import cut_rows, digest, expect_rows, row_views
 from etl.verify.source import Connection, SourceTableReader
-from etl.verify.target import CopyStream, reading_transaction, select_rows
+from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
 
 OnRows = Callable[[int, int], None]
 
@@ -172,10 +173,11 @@ async def _compare_parts(
         def add_source() -> None:
             for position, row in _source_rows(reader, side, table, unequal, parts):
                 value = digest(row)
-                unmatched.add(SOURCE, value, key_digest(row, value, places), position)
+                unmatched.add(SOURCE, value, key_digest(cast(bytes, row), value, places), position)  # any buffer does
 
-        def add_target(rows: Sequence[tuple[int, bytes]]) -> None:
-            for position, row in rows:
+        def add_target(rows: Chunk) -> None:
+            for numbered in cut_rows(rows, table):
+                position, row = _without_number(numbered)
                 value = digest(row)
                 unmatched.add(TARGET, value, key_digest(row, value, places), position)
 
@@ -183,6 +185,8 @@ async def _compare_parts(
         async with aclosing(_target_rows(side, table, unequal, parts)) as batches:
             async for rows in batches:
                 await in_thread(add_target, rows)
+                CopyStream.discard([rows])
+                del rows
         settled = await in_thread(unmatched.settle)
         found = await describe_findings(settled.findings, reader, side.connection, side.query, table, in_thread)
         if on_differences is not None:
@@ -194,7 +198,7 @@ async def _compare_parts(
 
 def _source_rows(
     reader: SourceTableReader, side: _Side, table: TablePlan, unequal: Sequence[int], parts: int
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[int, bytes | memoryview]]:
     """The canonical rows of these parts with their places among the rows that are handed out."""
     wanted = np.zeros(parts, np.bool_)
     wanted[list(unequal)] = True
@@ -202,36 +206,31 @@ def _source_rows(
     for rows in reader.batches():
         chosen = np.flatnonzero(wanted[parts_of(hash_rows(rows, table, side.type_numbers), parts)])
         if len(chosen):
-            canonical = row_list(expect_rows(rows, table).rows.take(pa.array(chosen)))
-            yield from zip((first + chosen).tolist(), canonical, strict=True)
+            canonical = expect_rows(rows, table).rows
+            if len(chosen) < len(canonical):
+                canonical = canonical.take(pa.array(chosen))
+            yield from zip((first + chosen).tolist(), row_views(canonical), strict=True)
+            del canonical
         first += rows.row_count
+        del rows  # a large one must not live on beside the next
 
 
 async def _target_rows(
     side: _Side, table: TablePlan, unequal: Sequence[int], parts: int
-) -> AsyncGenerator[list[tuple[int, bytes]], None]:
-    """The same of the target, with their places in its scan."""
+) -> AsyncGenerator[Chunk, None]:
+    """The same of the target as they arrive, with their places in its scan in a column more."""
     names = ", ".join(quoted(column.name) for column in table.columns)
     numbered = side.query.replace("select ", f'select row_number() over () as "{_NUMBER}", ', 1)
     listed = ", ".join(map(str, unequal))
     query = f'select {names}, "{_NUMBER}" from ({numbered}) as numbered where {part_sql(table, parts)} in ({listed})'
-    async with CopyStream(side.connection, query) as stream:
-        data = b""
-        while True:
-            more = b"".join(await stream.take(max(TAIL_BYTES, len(data))))
-            data += more
-            rows, starts = await in_thread(walk_rows, data, table)
-            data = data[starts[-1] :]
-            if rows:
-                yield [_without_number(row) for row in rows]
-            if not more:
-                break
-        if len(data) > len(b"\xff\xff"):
-            raise TargetError(f"{table.name}: the server's COPY stream ends within a row")
+    async with CopyStream(side.connection, query, ahead_of(table)) as stream:
+        while chunk := await stream.take_rows():
+            yield chunk
+            del chunk
 
 
 def _without_number(row: bytes) -> tuple[int, bytes]:
     """The place of a row, and the row without the column that tells it."""
     position = int.from_bytes(row[-8:], "big") - 1
     columns = int.from_bytes(row[:2], "big") - 1
-    return position, columns.to_bytes(2, "big") + row[2:-_NUMBER_BYTES]
+    return position, b"".join((columns.to_bytes(2, "big"), row[2:-_NUMBER_BYTES]))

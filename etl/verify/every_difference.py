@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from etl.errors import TargetError
 from etl.model import Difference, TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.findings import InThread, Payloads, StoredRow, describe_rows, rows_at_sql, stored_rows
+from etl.verify.findings import InThread, Payloads, StoredRow, describe_rows, rows_at_sql, short_payloads, stored_rows
 from etl.verify.multiset import ABSENT, Pairs, Unmatched, findings_of
 from etl.verify.readings import quoted
-from etl.verify.rows import split_row, walk_rows
+from etl.verify.rows import walk_rows
 from etl.verify.source import Connection, SourceTableReader, execute
 from etl.verify.target import CopyStream
 
@@ -91,7 +91,7 @@ class TargetRows:
         for place, at in zip(places.tolist(), np.searchsorted(self._places, places).tolist(), strict=True):
             start, end = int(self._ends[at]), int(self._ends[at + 1])
             self._file.seek(start)
-            found[place] = split_row(self._file.read(end - start))
+            found[place] = short_payloads(self._file.read(end - start))
         return found
 
 

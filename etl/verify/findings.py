@@ -5,28 +5,29 @@ Invariant: what is reported was read again by position from the same snapshots; 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
 from etl.model import Coercion, Difference, StorageClass, TablePlan
-from etl.verify.cells import SourceRows
+from etl.verify.cells import Shown, SourceRows
 from etl.verify.kinds import underlying
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import show_payload
 from etl.verify.readings import quoted
 from etl.verify.repeated_keys import RepeatedKeys
-from etl.verify.rows import expect_rows, row_list, split_row, walk_rows
+from etl.verify.rows import cut_rows, expect_rows, row_views, split_row
+from etl.verify.runs import LARGE_BYTES
+from etl.verify.short_values import LongValue, Payload, head_of, shortened
 from etl.verify.source import SourceTableReader
-from etl.verify.target import HEADER_BYTES
+from etl.verify.target import Chunk, CopyStream
 from etl.verify.wire import show_bytes
 
-Payloads = list[bytes | None]
+Payloads = list[Payload | None]
 InThread = Callable[..., Awaitable[Any]]
 NOTHING = "no equivalent"
 
@@ -35,19 +36,28 @@ NOTHING = "no equivalent"
 class StoredRow:
     """One row of the source, at its place in some rows that were read, with what the target must hold for it."""
 
-    rows: SourceRows
+    rows: SourceRows | list[tuple[StorageClass, Shown]]  # of a large row its values, in short
     place: int
     payloads: Payloads
     rowid: int | None = None
 
-    def value(self, column: int) -> tuple[StorageClass, int | float | bytes | None]:
+    def value(self, column: int) -> tuple[StorageClass, Shown]:
         """One column as it is stored."""
-        return self.rows.columns[column].at(self.place)
+        return self.rows[column] if isinstance(self.rows, list) else self.rows.columns[column].at(self.place)
 
 
 def stored_rows(rows: SourceRows, table: TablePlan) -> list[StoredRow]:
     """The rows of a batch, one by one."""
-    return [StoredRow(rows, place, split_row(row)) for place, row in enumerate(row_list(expect_rows(rows, table).rows))]
+    payloads = map(short_payloads, row_views(expect_rows(rows, table).rows))
+    if rows.bytes > LARGE_BYTES:  # then the batch must not live on in the rows
+        each = enumerate(payloads)
+        return [StoredRow([cells.at(place) for cells in rows.columns], place, row) for place, row in each]
+    return [StoredRow(rows, place, row) for place, row in enumerate(payloads)]
+
+
+def short_payloads(row: bytes | memoryview) -> Payloads:
+    """The payloads of a canonical row, long ones in short."""
+    return [None if payload is None else shortened(payload) for payload in split_row(cast(bytes, row))]
 
 
 async def describe_findings(
@@ -64,7 +74,7 @@ async def describe_findings(
     positions = [finding.source for finding in findings if finding.source is not None]
     ours: dict[int, StoredRow] = await in_thread(_source_rows, reader, positions, table)
     wanted = [finding.target for finding in findings if finding.target is not None]
-    return describe_rows(findings, ours, await read_target_rows(target, query, wanted, table), table)
+    return describe_rows(findings, ours, await read_target_rows(target, query, wanted, table, in_thread), table)
 
 
 def describe_rows(
@@ -98,20 +108,27 @@ def _source_rows(reader: SourceTableReader, positions: Sequence[int], table: Tab
     found = {}
     for rows, rowid in reader.rows_at(positions):
         found[rows.first] = replace(stored_rows(rows, table)[0], rowid=rowid)
+        del rows  # a large one must not live on beside the next
     return found
 
 
 async def read_target_rows(
-    target: asyncpg.Connection, query: str, positions: Sequence[int], table: TablePlan
+    target: asyncpg.Connection, query: str, positions: Sequence[int], table: TablePlan, in_thread: InThread
 ) -> dict[int, Payloads]:
     """The target's rows at these places of its scan, read in the same order once more."""
     if not positions:
         return {}
     places = sorted(set(positions))
-    stream = io.BytesIO()
-    await target.copy_from_query(rows_at_sql(query, places, table), output=stream, format="binary")
-    rows, _ = walk_rows(stream.getvalue()[HEADER_BYTES:], table)
-    return dict(zip(places, map(split_row, rows), strict=True))
+    rows: list[Payloads] = []
+    async with CopyStream(target, rows_at_sql(query, places, table), 0) as stream:
+        while chunk := await stream.take_rows():
+            rows += await in_thread(_short_rows, chunk, table)
+            stream.discard([chunk])
+    return dict(zip(places, rows, strict=True))
+
+
+def _short_rows(rows: Chunk, table: TablePlan) -> list[Payloads]:
+    return list(map(short_payloads, cut_rows(rows, table)))
 
 
 def rows_at_sql(query: str, places: Sequence[int], table: TablePlan) -> str:
@@ -181,10 +198,12 @@ class _Words:
         return ", ".join(shown)
 
 
-def show_stored(storage: StorageClass, value: int | float | bytes | None) -> str:
+def show_stored(storage: StorageClass, value: Shown) -> str:
     """A value of the source for a reader's eyes."""
     if value is None:
         return "NULL"
+    if isinstance(value, LongValue):
+        return f"{value} {show_stored(storage, head_of(value, is_text=storage is StorageClass.TEXT))}"
     if isinstance(value, bytes):
         return f"x'{value[:100].hex()}'" if storage is StorageClass.BLOB else show_bytes(value)
     return repr(value)

@@ -15,6 +15,7 @@ from etl.verify.composite_rules import BOUNDS, cut_array, cut_range
 from etl.verify.kinds import element_of, is_array, underlying
 from etl.verify.literal_rules import show_bits, show_zoned_time
 from etl.verify.network_rules import show_address
+from etl.verify.short_values import LongValue, Payload, head_of
 from etl.verify.wire import (
     DOCUMENT_TYPES,
     TEXT_TYPES,
@@ -29,11 +30,15 @@ from etl.verify.wire import (
 SHOWN_ELEMENTS = 10
 
 
-def show_payload(payload: bytes | None, kind: PgType) -> str:
+def show_payload(payload: Payload | None, kind: PgType) -> str:
     """One target value for a reader's eyes."""
     if payload is None:
         return "NULL"
     kind = underlying(kind)
+    if isinstance(payload, LongValue):
+        is_text = kind.name in TEXT_TYPES | DOCUMENT_TYPES | {"xml"}
+        shown = kind if is_text else PgType("bytea")  # the beginning of an array or a number is none
+        return f"{payload} {show_payload(head_of(payload, is_text=is_text), shown)}"
     if kind.name in TEXT_TYPES or kind.labels or kind.name == "xml":
         return show_bytes(payload)
     if kind.name in DOCUMENT_TYPES:

@@ -1,0 +1,40 @@
+"""Values as a report of differences needs them: whole when they are short, else their beginning, length and SHA-256.
+
+Invariant: two short forms are equal only when the values are, so that what differs is told by them alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+SHORT_BYTES = 1 << 16
+HEAD_BYTES = 400  # more than any report shows of a value
+SHOWN_DIGITS = 16  # of the 64
+
+
+@dataclass(frozen=True, slots=True)
+class LongValue:
+    """A value of more than `SHORT_BYTES`; its bytes are gone."""
+
+    head: bytes
+    length: int  # bytes
+    sha256: bytes
+
+    def __str__(self) -> str:
+        return f"({self.length:,} bytes, SHA-256 {self.sha256.hex()[:SHOWN_DIGITS]}…)"
+
+
+Payload = bytes | LongValue
+
+
+def head_of(value: LongValue, *, is_text: bool) -> bytes:
+    """The beginning of a value; of a text no part of a character."""
+    return value.head.decode(errors="ignore").encode() if is_text else value.head
+
+
+def shortened(value: bytes | memoryview) -> Payload:
+    """The value itself when it is short."""
+    if len(value) <= SHORT_BYTES:
+        return bytes(value)
+    return LongValue(bytes(value[:HEAD_BYTES]), len(value), sha256(value).digest())
