@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from hashlib import sha256
+from typing import cast
 
 from etl.model import TablePlan
 from etl.verify.expected import is_document
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.repeated_keys import RepeatedKeys
 from etl.verify.rows import digest, digests, sum_digests
+from etl.verify.target import Chunk
 
 _LENGTH = struct.Struct(">i")
 _NULL = b"\xff\xff\xff\xff"  # its length word
@@ -28,28 +31,31 @@ class Tally:
         self.source_sum = self.target_sum = 0
         self.repeated_keys = RepeatedKeys(table)
         self._unmatched = unmatched
-        self._key_places = key_places(table)
+        self.key_places = key_places(table)
 
     def add_equal(self, rows: Sequence[bytes | memoryview]) -> None:
         """Rows that both sides have at the same place."""
-        total = sum_digests(rows)
+        self.add_equal_sum(sum_digests(rows), len(rows))
+
+    def add_equal_sum(self, total: int, count: int) -> None:
+        """The same, of rows whose digests are summed already."""
         self.source_sum += total
         self.target_sum += total
-        self.source_rows += len(rows)
-        self.target_rows += len(rows)
+        self.source_rows += count
+        self.target_rows += count
 
     def add_batch(self, source: Digested, target: Digested) -> None:
         """Rows of both sides that stand near each other but are not all equal."""
         ours, theirs = set(source.digests), set(target.digests)
-        if len(ours) == len(source.rows) and len(theirs) == len(target.rows):
+        if len(ours) == len(source) and len(theirs) == len(target):
             # no row stands twice: equal ones cancel here, the others wait for the next batches
             self._wait(SOURCE, source, self.source_rows, theirs)
             self._wait(TARGET, target, self.target_rows, ours)
         else:
             self._wait(SOURCE, source, self.source_rows, set())
             self._wait(TARGET, target, self.target_rows, set())
-        self.source_rows += len(source.rows)
-        self.target_rows += len(target.rows)
+        self.source_rows += len(source)
+        self.target_rows += len(target)
         self.source_sum += sum(source.digests)
         self.target_sum += sum(target.digests)
 
@@ -60,7 +66,7 @@ class Tally:
     def _wait(self, side: int, rows: Digested, first: int, known: set[int]) -> None:
         for place, value in enumerate(rows.digests):
             if value not in known:
-                self._unmatched.add(side, value, key_digest(rows.rows[place], value, self._key_places), first + place)
+                self._unmatched.add(side, value, rows.key(place, self.key_places), first + place)
 
 
 def key_places(table: TablePlan) -> list[int]:
@@ -91,14 +97,53 @@ class Digested:
     """Canonical rows with their digests."""
 
     def __init__(self, rows: Sequence[bytes]) -> None:
-        self.rows = rows
+        self._rows = rows
         self.digests = digests(rows)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def key(self, place: int, places: Sequence[int]) -> int:
+        """`key_digest` of the row at ``place``."""
+        return key_digest(self._rows[place], self.digests[place], places)
 
     def first(self, count: int) -> Digested:
         """The first rows only."""
         part = Digested([])
-        part.rows, part.digests = self.rows[:count], self.digests[:count]
+        part._rows, part.digests = self._rows[:count], self.digests[:count]
         return part
+
+    def bytes_of_last(self, count: int) -> int:
+        """How many bytes the last rows have."""
+        return sum(map(len, self._rows[-count:]))
+
+
+class LargeRow(Digested):
+    """One canonical row of which only what a comparison needs is held; its bytes may go.
+
+    Invariant: equal are bytes of the same number and the same SHA-256.
+    """
+
+    def __init__(self, row: memoryview, source_bytes: int, places: Sequence[int]) -> None:
+        self.byte_count, self.source_bytes = len(row), source_bytes
+        self.digests = [digest(row)]
+        self._key = key_digest(cast(bytes, row), self.digests[0], places)  # any buffer does
+        self._proof = sha256(row).digest()
+
+    def key(self, place: int, places: Sequence[int]) -> int:
+        return self._key
+
+    def bytes_of_last(self, count: int) -> int:
+        return self.byte_count * count
+
+    def equals(self, chunks: Sequence[Chunk]) -> bool:
+        """Whether these are the row's bytes."""
+        if sum(map(len, chunks)) != self.byte_count:
+            return False
+        proof = sha256()
+        for chunk in chunks:
+            proof.update(chunk)
+        return proof.digest() == self._proof
 
 
 def shift_at_end(source: Digested, target: Digested) -> int:
@@ -109,7 +154,7 @@ def shift_at_end(source: Digested, target: Digested) -> int:
     """
     left = _unknown_at_end(source.digests, set(target.digests))
     right = _unknown_at_end(target.digests, set(source.digests))
-    if left == right or 2 * left > len(source.rows) or 2 * right > len(target.rows):
+    if left == right or 2 * left > len(source) or 2 * right > len(target):
         return 0
     return left if left > right else -right
 

@@ -1,7 +1,7 @@
 """The source's batches as the target must hold them, read and built ahead of the comparison.
 
 Invariant: nothing blocks the loop, and what has begun in a thread has ended before its caller goes on; of a large row
-there is never more than one, at any stage.
+there is never more than one, at any stage, and what leaves this module has not its bytes but their hashes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from etl.verify.account import Tally
+from etl.verify.account import LargeRow, Tally
 from etl.verify.cells import SourceRows
-from etl.verify.rows import ExpectedRows, expect_rows
+from etl.verify.rows import ExpectedRows, expect_rows, row_views
 from etl.verify.runs import LARGE_BYTES
 from etl.verify.source import SourceTableReader
 
@@ -39,23 +39,29 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         raise
 
 
-async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[ExpectedRows, None]:
+Expected = ExpectedRows | LargeRow
+
+
+async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[Expected, None]:
     """The source's batches as the target must hold them: one is read, one built and one compared at a time."""
     source = reader.batches()
 
-    def expect(rows: SourceRows) -> ExpectedRows:
+    def expect(rows: SourceRows) -> Expected:
         expected = expect_rows(rows, tally.table)
         tally.repeated_keys.note(expected)
+        if rows.bytes > LARGE_BYTES and len(expected.rows) == 1 and not expected.documents:
+            (row,) = row_views(expected.rows)
+            return LargeRow(memoryview(row), rows.bytes, tally.key_places)
         return expected
 
-    async def build() -> ExpectedRows | None:
+    async def build() -> Expected | None:
         rows = await anext(batches, None)
         return None if rows is None else await in_thread(expect, rows)
 
     try:
         async with (
             aclosing(_ahead(partial(in_thread, next, source, None), lambda rows: rows.bytes)) as batches,
-            aclosing(_ahead(build, lambda expected: expected.source_bytes)) as built,
+            aclosing(_ahead(build, _source_bytes)) as built,
         ):
             async for expected in built:
                 handed = [expected]
@@ -63,6 +69,10 @@ async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGene
                 yield handed.pop()
     finally:
         await in_thread(_close, source)
+
+
+def _source_bytes(expected: Expected) -> int:
+    return expected.source_bytes
 
 
 async def _ahead(

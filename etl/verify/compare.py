@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from etl.errors import PlanError, SourceError, TargetError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
-from etl.verify.account import Digested, Tally, shift_at_end
-from etl.verify.batches import expected_batches, in_thread
+from etl.verify.account import Digested, LargeRow, Tally, shift_at_end
+from etl.verify.batches import Expected, expected_batches, in_thread
 from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import has_rule
 from etl.verify.every_difference import OnDifferences, every_difference
@@ -36,9 +36,8 @@ from etl.verify.rows import (
     span_of,
     walk_rows,
 )
-from etl.verify.runs import LARGE_BYTES
 from etl.verify.source import Connection, SourceTableReader
-from etl.verify.target import BUFFERED_BYTES, Chunk, CopyStream, reading_transaction, select_rows
+from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
 
 REPORTED_DIFFERENCES = 20
 TAIL_BYTES = 1 << 20  # how much of a target that is longer than the source is walked at once
@@ -75,8 +74,7 @@ async def verify_table(
         async with reading_transaction(target):
             tally = Tally(table, unmatched)
             query = await select_rows(target, table, schema)
-            ahead = 0 if table.source.largest_row_bytes > LARGE_BYTES else BUFFERED_BYTES
-            async with CopyStream(target, query, ahead) as stream:
+            async with CopyStream(target, query, ahead_of(table)) as stream:
                 await _compare(reader, stream, tally, on_rows)
             counted = await in_thread(reader.count)
             if counted != reader.rows_read:
@@ -118,9 +116,8 @@ async def _compare(
 ) -> None:
     async with aclosing(expected_batches(reader, tally)) as batches:
         async for expected in batches:
-            if not await _lines_up(expected, stream, tally):
-                await _match_rows(expected, stream, tally)
-            on_rows(len(expected.rows), expected.source_bytes)
+            count, size = await _compare_batch(expected, stream, tally)
+            on_rows(count, size)
             del expected  # or it would live on beside the next one
     while tail := b"".join(await stream.take(TAIL_BYTES)):
         rows, starts = await in_thread(walk_rows, tail, tally.table)
@@ -134,6 +131,30 @@ async def _compare(
             rows, starts = await in_thread(walk_rows, tail, tally.table)
         stream.put_back(tail[starts[-1] :])
         await in_thread(tally.add_extra, rows)
+
+
+async def _compare_batch(expected: Expected, stream: CopyStream, tally: Tally) -> tuple[int, int]:
+    """One batch against the stream; returns its rows and the bytes that the source has for them."""
+    if isinstance(expected, LargeRow):
+        if not await _large_row_is_next(expected, stream, tally):
+            await _match_rows(expected, expected.byte_count, stream, tally)
+        return len(expected), expected.source_bytes
+    if not await _lines_up(expected, stream, tally):
+        source = await in_thread(_digested_source, expected)
+        await _match_rows(source, expected.byte_count, stream, tally)
+    return len(expected.rows), expected.source_bytes
+
+
+async def _large_row_is_next(expected: LargeRow, stream: CopyStream, tally: Tally) -> bool:
+    """Whether the stream goes on with the row; if so it is taken and counted on both sides."""
+    chunks = await stream.take(expected.byte_count)
+    if await in_thread(expected.equals, chunks):
+        tally.add_equal_sum(expected.digests[0], 1)
+        stream.discard(chunks)
+        return True
+    while chunks:
+        stream.put_back(chunks.pop())
+    return False
 
 
 async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
@@ -182,14 +203,13 @@ def _equal(sent: pa.Array, chunks: list[Chunk]) -> bool:
     return True
 
 
-async def _match_rows(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> None:
+async def _match_rows(source: Digested, byte_count: int, stream: CopyStream, tally: Tally) -> None:
     """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
-    source = await in_thread(_digested_source, expected)
-    data = b"".join(await stream.take(expected.byte_count))
-    target, starts, shift = await in_thread(_walk_and_align, data, source, len(source.rows), tally.table)
+    data = b"".join(await stream.take(byte_count))
+    target, starts, shift = await in_thread(_walk_and_align, data, source, len(source), tally.table)
     if shift > 0:  # the target has rows more: the batch's last rows may follow
-        data += b"".join(await stream.take(sum(map(len, source.rows[-shift:])) * 5 // 4 + 64))
-        limit = len(source.rows) + shift
+        data += b"".join(await stream.take(source.bytes_of_last(shift) * 5 // 4 + 64))
+        limit = len(source) + shift
         target, starts, shift = await in_thread(_walk_and_align, data, source, limit, tally.table)
     if shift < 0:  # the target lacks rows: its last ones belong to the next batch
         target, starts = target.first(shift), starts[:shift]

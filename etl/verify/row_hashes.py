@@ -21,7 +21,7 @@ from etl.verify.expected import DocumentField, Field, VaryingField, expected_fie
 from etl.verify.fixed_rules import widths_of
 from etl.verify.readings import quoted
 from etl.verify.respelling import VERSION, jsonb_document
-from etl.verify.rows import RowJoin, row_list
+from etl.verify.rows import RowJoin, row_list, row_views
 
 Halves = NDArray[np.uint64]  # one row a row: the first and the second 8 bytes of its hash
 HALF = np.dtype(">u8")
@@ -30,7 +30,7 @@ WORD = np.uint64(0xFFFFFFFF)
 
 def hash_rows(source: SourceRows, table: TablePlan, type_numbers: Sequence[int]) -> Halves:
     """The halves of each row's hash, as the target must have them."""
-    digests = b"".join([hashlib.sha256(row).digest() for row in row_list(_records(source, table, type_numbers))])
+    digests = b"".join([hashlib.sha256(row).digest() for row in row_views(_records(source, table, type_numbers))])
     return np.frombuffer(digests, HALF).reshape(-1, 4)[:, :2].astype(np.uint64)
 
 

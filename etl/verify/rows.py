@@ -204,7 +204,7 @@ def row_views(rows: pa.Array) -> Sequence[bytes | memoryview]:
     return [data[start:end] for start, end in pairwise(offsets_of(rows).tolist())]
 
 
-def digest(row: bytes) -> int:
+def digest(row: bytes | memoryview) -> int:
     """XXH3-128 of one canonical row."""
     value: int = xxhash.xxh3_128_intdigest(row)
     return value

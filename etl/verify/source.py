@@ -88,18 +88,21 @@ class SourceTableReader:
 
         ``first`` of what is yielded is the place that was asked for.
         """
-        rowid = None if self._table.source.without_rowid else self._table.source.rowid_name
+        rowid = self._rowid()
         readings = [Reading.SPLIT] * len(self._table.columns)
         pairs = zip(positions, self.positions_of(np.array(positions, np.int64)).tolist(), strict=True)
         for place, position in pairs:
-            inner = f"select {self._names()} from {self._from()} not indexed limit 1 offset {position}"
             key = None
+            inner = f"(select {self._names()} from {self._from()} not indexed limit 1 offset {position})"
             if rowid:
                 key = self._one_row(f"select {rowid} from {self._from()} not indexed limit 1 offset {position}")[0]
-            sql = select_rows_sql(self._table, readings, f"({inner})")
+                inner = f"{self._from()} not indexed where {rowid} = {key}"
+            sql = select_rows_sql(self._table, readings, inner)
             with closing(self._execute(sql, 2)) as cursor:
                 batch = pa.Table.from_batches(cursor.fetch_record_batch()).combine_chunks().to_batches()[0]
-                yield self._cells(batch.slice(1), readings, place), key
+                handed = [self._cells(batch.slice(1), readings, place)]
+                del batch
+            yield handed.pop(), key
 
     def _read_run(self, run: Run) -> Iterator[SourceRows]:
         self._done = run.first
@@ -124,12 +127,8 @@ class SourceTableReader:
         cursor stands on it. For the same reason nothing here still names a batch while it is handed out.
         """
         first = self._done
-        inner = f"{self._from()} not indexed"
-        if first or run.rows is not None:
-            limit = -1 if run.rows is None else run.end - first
-            inner = f"(select {self._names()} from {inner} limit {limit} offset {first})"
         readings = list(self._readings)
-        with closing(self._open_cursor(readings, inner, run.batch_rows)) as cursor:
+        with closing(self._open_cursor(readings, self._stretch(first, run), run.batch_rows)) as cursor:
             stream = cursor.fetch_record_batch()
             wrong = wrong_types(readings, stream.schema)
             if wrong:
@@ -156,6 +155,22 @@ class SourceTableReader:
                 yield handed.pop()
         yield handed.pop()
         return False
+
+    def _stretch(self, first: int, run: Run) -> str:
+        """The rows of a run from a place of the table on, for a FROM; by rowid where there is one.
+
+        A subquery with a limit would cost a copy more of a large row.
+        """
+        whole = f"{self._from()} not indexed"
+        if not first and run.rows is None:
+            return whole
+        rowid = self._rowid()
+        if rowid is None:
+            limit = -1 if run.rows is None else run.end - first
+            return f"(select {self._names()} from {whole} limit {limit} offset {first})"
+        bounds = [(">=", first)] + ([] if run.rows is None else [("<", run.end)])
+        terms = (f"{rowid} {sign} (select {rowid} from {whole} limit 1 offset {place})" for sign, place in bounds)
+        return f"{whole} where {' and '.join(terms)}"
 
     def _open_cursor(self, readings: Sequence[Reading], inner: str, batch_rows: int) -> Any:
         """The first batch is read at once, and what is wrong in it is found here."""
@@ -192,13 +207,14 @@ class SourceTableReader:
         return [classes for group in groups for classes in self._probe_columns(group, rows, first)]
 
     def _probe_columns(self, names: Sequence[str], rows: int, first: int) -> list[tuple[str, ...]]:
-        terms = ", ".join(
-            f"min(typeof({name})) filter (where {name} is not null), "
-            f"max(typeof({name})) filter (where {name} is not null)"
-            for name in names
+        places = range(len(names))
+        # their types alone come out of the subquery: with the values it would hold a large one three times
+        inner = ", ".join(
+            f"nullif(typeof({name}), 'null') as c{place}" for place, name in zip(places, names, strict=True)
         )
-        inner = f"select {self._names()} from {self._from()} not indexed limit {rows} offset {first}"
-        row = self._one_row(f"select {terms} from ({inner})")
+        terms = ", ".join(f"min(c{place}), max(c{place})" for place in places)
+        scan = f"{self._from()} not indexed limit {rows} offset {first}"
+        row = self._one_row(f"select {terms} from (select {inner} from {scan})")
         pairs = zip(row[0::2], row[1::2], strict=True)
         return [() if low is None else tuple(dict.fromkeys((low, high))) for low, high in pairs]
 
@@ -213,6 +229,9 @@ class SourceTableReader:
                 at += 1
             columns.append(Cells(batch.num_rows, arrays))
         return SourceRows(first, batch.num_rows, tuple(columns), batch.nbytes)
+
+    def _rowid(self) -> str | None:
+        return None if self._table.source.without_rowid else self._table.source.rowid_name
 
     def _names(self) -> str:
         """The columns for a subquery, without their collations: the application's own are not there."""

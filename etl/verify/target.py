@@ -17,11 +17,12 @@ from etl.errors import TargetError
 from etl.model import ColumnPlan, TablePlan
 from etl.verify.kinds import sent_as
 from etl.verify.readings import quoted
+from etl.verify.runs import LARGE_BYTES
 
 BUFFERED_BYTES = 4 << 20
 LARGE_CHUNK_BYTES = 200_000  # the loop's read buffer holds 256 KB
 PAUSE_S = 0.001
-Chunk = bytes | memoryview
+Chunk = bytes | bytearray | memoryview
 CANCEL_S = 2.0
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER_BYTES = len(SIGNATURE) + 8  # and the flags, and the length of an extension that no server sends
@@ -80,11 +81,16 @@ def _selected(column: ColumnPlan) -> str:
     return name if kind is None else f"{name}::{kind} as {name}"
 
 
+def ahead_of(table: TablePlan) -> int:
+    """How many bytes of a table may be received ahead: none where one row may be large, or it would lie beside ours."""
+    return 0 if table.source.largest_row_bytes > LARGE_BYTES else BUFFERED_BYTES
+
+
 class CopyStream:
     """The bytes of a binary COPY, header removed, taken as they are wanted."""
 
     def __init__(self, target: asyncpg.Connection, query: str, ahead: int = BUFFERED_BYTES) -> None:
-        """``ahead`` is how many bytes may be held that nobody has asked for yet."""
+        """``ahead`` is how many bytes may be held that nobody has asked for yet; with 0 the first `take` begins it."""
         self._ahead = ahead
         self._target = target
         self._query = query
@@ -98,10 +104,15 @@ class CopyStream:
         self._copy: asyncio.Task[object] | None = None
 
     async def __aenter__(self) -> CopyStream:
-        copy = self._target.copy_from_query(self._query, output=self._receive, format="binary")
-        self._copy = asyncio.ensure_future(copy)
-        self._copy.add_done_callback(lambda _: self._arrived.set())
+        if self._ahead:
+            self._copy = self._begin()
         return self
+
+    def _begin(self) -> asyncio.Task[object]:
+        copy = self._target.copy_from_query(self._query, output=self._receive, format="binary")
+        task = asyncio.ensure_future(copy)
+        task.add_done_callback(lambda _: self._arrived.set())
+        return task
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -153,7 +164,36 @@ class CopyStream:
             self._room.set()
         return taken
 
-    def put_back(self, data: bytes) -> None:
+    async def take_rows(self) -> Chunk:
+        """Some whole rows, as they have arrived; empty at the end of the copy.
+
+        Nothing may have been taken in part: each CopyData message of a server is one row (the protocol says so).
+        """
+        if not self._buffered:
+            await self._wait(1)
+        if not self._chunks:
+            return b""
+        chunk = self._chunks.popleft()
+        self._buffered -= len(chunk)
+        self._wanted = 0
+        if self._buffered < self._ahead:
+            self._room.set()
+        return chunk
+
+    @staticmethod
+    def discard(chunks: list[Chunk]) -> None:
+        """Free what was taken: the driver names a chunk until the next one comes, which may be as large."""
+        while chunks:
+            chunk = chunks.pop()
+            whole: object = chunk
+            if isinstance(chunk, memoryview):
+                whole = chunk.obj
+                chunk.release()
+            if isinstance(whole, bytearray):
+                with suppress(BufferError):  # the rest of it waits to be taken
+                    whole.clear()
+
+    def put_back(self, data: Chunk) -> None:
         """Give back what was taken too much: the next `take` begins with it."""
         if data:
             self._chunks.appendleft(data)
@@ -164,31 +204,35 @@ class CopyStream:
         self._wanted = max(self._buffered + 1, min(byte_count, BUFFERED_BYTES))
         self._arrived.clear()
         self._room.set()
-        if self._copy is not None and not self._copy.done():
+        if self._copy is None:
+            self._copy = self._begin()
+        if not self._copy.done():
             await self._arrived.wait()
-        if self._copy is not None and self._copy.done():
+        if self._copy.done():
             self._copy.result()
 
-    async def _receive(self, data: bytes) -> None:
+    async def _receive(self, data: Chunk) -> None:
         if len(self._header) < HEADER_BYTES:
             data = self._strip_header(data)
         if not data or self._discarding:
             return
+        size = len(data)
         self._chunks.append(data)
-        self._buffered += len(data)
-        self._received += len(data)
+        del data  # it may be released while we wait
+        self._buffered += size
+        self._received += size
         if self._buffered >= self._wanted:
             self._arrived.set()
         while self._buffered >= max(self._ahead, self._wanted) and not self._discarding:
             self._room.clear()
             await self._room.wait()
-        if len(data) < LARGE_CHUNK_BYTES and self._received > LARGE_CHUNK_BYTES:
+        if size < LARGE_CHUNK_BYTES and self._received > LARGE_CHUNK_BYTES:
             # a chunk costs the same whatever it holds: let the socket fill, and there will be ten times fewer
             await asyncio.sleep(PAUSE_S)
 
-    def _strip_header(self, data: bytes) -> bytes:
+    def _strip_header(self, data: Chunk) -> Chunk:
         missing = HEADER_BYTES - len(self._header)
         self._header += data[:missing]
         if len(self._header) == HEADER_BYTES and not self._header.startswith(SIGNATURE):
             raise TargetError("the server's COPY stream does not begin as the binary format does")
-        return data[missing:]
+        return memoryview(data)[missing:]
