@@ -1,4 +1,4 @@
-"""Intervals: ISO 8601 durations, hours and minutes, and numbers of seconds or microseconds.
+"""Intervals: ISO 8601 durations, hours and minutes, numbers of seconds or microseconds, moments since 1970.
 
 Invariant: months, days and the time of a duration are kept apart, as PostgreSQL keeps them; 24 hours are no day.
 """
@@ -10,10 +10,12 @@ import struct
 from decimal import Decimal
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.moments import rounded
+from etl.verify.moments import NANOS_PER_DAY, iso_written, rounded
 from etl.verify.number_moments import plain_number
+from etl.verify.wire import days_since_2000
 
 UNITS = {"seconds": 1_000_000, "us": 1}  # microseconds
+SINCE_1970 = "epoch"  # a moment that stands for the time since then
 _NUMBER = rb"([+-]?[0-9]+)"
 ISO = re.compile(
     rb"([+-])?P(?=[0-9+-]|T[0-9+-])(?:%bY)?(?:%bM)?(?:%bW)?(?:%bD)?"
@@ -27,6 +29,8 @@ def duration_payload(storage: StorageClass, value: int | float | bytes, kind: Pg
     parts: tuple[int, int, int, int] | None = None
     if isinstance(value, bytes) and storage is StorageClass.TEXT and len(value) <= 1_000:
         parts = _iso_parts(value) or _clock_parts(value)
+        if parts is None and reading.how == SINCE_1970:
+            parts = _since_1970(value)
     if parts is None and reading.how in UNITS and (number := plain_number(storage, value)) is not None:
         parts = (0, 0, number[0] * UNITS[reading.how], number[1])
     if parts is None:
@@ -36,6 +40,13 @@ def duration_payload(storage: StorageClass, value: int | float | bytes, kind: Pg
         return struct.pack(">qii", rounded(numerator, denominator, kind.length), days, months)
     except struct.error:
         return None
+
+
+def _since_1970(value: bytes) -> tuple[int, int, int, int] | None:
+    written = iso_written(value)
+    if written is None or written.offset is not None:
+        return None
+    return 0, 0, written.nanos - days_since_2000(1970, 1, 1) * NANOS_PER_DAY, 1_000
 
 
 def _iso_parts(value: bytes) -> tuple[int, int, int, int] | None:

@@ -6,7 +6,7 @@ Invariant: a reading that verification does not know is an error, and never a di
 from __future__ import annotations
 
 from etl.model import BINARY_JSON, PgType, Reading
-from etl.verify.durations import UNITS
+from etl.verify.durations import SINCE_1970, UNITS
 from etl.verify.null_cells import DATED_TYPES
 from etl.verify.number_moments import EPOCHS
 from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
@@ -22,7 +22,7 @@ def is_known(reading: Reading, kind: PgType) -> bool:
         return True  # what is no document in the target is compared as it is
     if kind.name == "boolean":
         return "/" in how
-    if (kind.name == "time" and how == "seconds") or (kind.name == "interval" and how in UNITS):
+    if (kind.name == "time" and how == "seconds") or (kind.name == "interval" and how in {*UNITS, SINCE_1970}):
         return True
     if kind.name in DATED_TYPES and how in EPOCHS:
         return True

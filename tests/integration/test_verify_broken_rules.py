@@ -84,6 +84,9 @@ RULES: dict[str, Broken] = {
     ),
     "format": Broken("text", "date:%d.%m.%Y", lambda n: f"{n}.3.2024", lambda v: v.replace(month=v.day, day=v.month)),
     "seconds": Broken("integer", "time:seconds", lambda n: n * 60, lambda v: v.replace(hour=1)),
+    "epoch": Broken(
+        "text", "interval:epoch", lambda n: f"1970-01-01 01:00:{n % 50 + 10}", lambda v: v.replace("7", "8")
+    ),
     "us": Broken("integer", "interval:us", lambda n: n, lambda v: v.replace("7", "8")),
     "number-to-text": Broken("", "text", lambda n: n * 1e20, lambda v: f"{float(v):e}"),
     "blob-to-text": Broken("", "text", lambda n: f"Zoë {n}".encode(), lambda v: v.encode().decode("latin1")),

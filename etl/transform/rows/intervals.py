@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from etl.model import PgType, Reading, StorageClass
+from etl.transform.rows.dates import read_moment
 from etl.transform.rows.daytime import NO_OFFSET, clock, decimals_of, offset_minutes
 from etl.transform.rows.epochs import COUNTS, divide, exact_ratio, micros_of
 from etl.transform.rows.gregorian import DAY_US
@@ -24,11 +25,18 @@ _ISO = re.compile(
 _CLOCK = re.compile(rb"(-?)([0-9]{1,10}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?")
 _TIMETZ = re.compile(rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 _HOUR_US = 3_600_000_000
+EPOCH = "epoch"
 
 
 def interval_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome:
-    """Exact for ISO 8601 (``P1Y2M3DT4H5M6.5S``, weeks too) and ``[-]HH:MM[:SS[.f]]``; a number by its reading."""
+    """Exact for ISO 8601 (``P1Y2M3DT4H5M6.5S``, weeks too) and ``[-]HH:MM[:SS[.f]]``; others by their reading.
+
+    ``epoch``: a moment stands for the time since 1970-01-01 00:00, as SQLAlchemy writes an Interval.
+    """
     decimals = decimals_of(target)
+    if reading.how == EPOCH and (moment := read_moment(value, decimals)) and moment.offset_minutes is None:
+        parts = (0, 0, moment.days * DAY_US + (moment.micros or 0))
+        return _interval(value, StorageClass.TEXT, target, parts, moment.rounded, rule=EPOCH)
     match = _ISO.fullmatch(value)
     if match is not None:
         return _iso(value, match, decimals, target)
@@ -69,7 +77,7 @@ def _micros(seconds: int, fraction: bytes | None, decimals: int) -> tuple[int, b
 
 def _from_number(value: int | float | bytes, storage: StorageClass, target: PgType, reading: Reading) -> Outcome:
     ratio = exact_ratio(value, storage)
-    if ratio is None or reading.how is None:
+    if ratio is None or reading.how not in COUNTS:
         hint = None if ratio is None else "interval:us (microseconds) or interval:seconds"
         return refuse(value, storage, target, flag=None if hint is None else f"--cast {{column}}={hint}")
     micros = micros_of(ratio, COUNTS[reading.how], decimals_of(target))

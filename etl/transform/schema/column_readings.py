@@ -24,7 +24,7 @@ FORMATTED_TYPES = DATED_TYPES | {"time"}
 READINGS = {
     **dict.fromkeys(DATED_TYPES, tuple(EPOCHS)),
     "time": ("seconds",),
-    "interval": ("us", "seconds"),
+    "interval": ("us", "seconds", "epoch"),
     **dict.fromkeys(("json", "jsonb"), (BINARY_JSON,)),
 }
 UTC_ALIASES = frozenset({"utc", "etc/utc", "etc/uct", "uct", "zulu", "etc/zulu", "universal", "etc/universal"})
