@@ -59,7 +59,7 @@ CHECKS: dict[str, list[str]] = {
     "DATETIME": ["{c} is not null", "{c} >= '2000-01-01 00:00:00'"],
     "BLOB": ["length({c}) > 0", "{c} is not null", "{c} <> x'00'", "typeof({c}) = 'blob'"],
     "UUID": ["length({c}) = 36", "{c} is not null"],
-    "JSON": ["json_valid({c})", "{c} is not null"],
+    "JSON": ["{c} is null or json_valid({c})", "{c} is not null"],  # NULL alone is valid since SQLite 3.45, not before
 }  # fmt: skip
 DEFAULTS: dict[str, list[str]] = {
     "INTEGER": ["0", "-1", "(1 + 2)", "null", "+7", "(abs(-3))", "true"],
