@@ -31,7 +31,7 @@ async def check_locks(connection: asyncpg.Connection, plan: Plan) -> None:
     )
     if needed > slots * SAFE_SHARE:
         raise TargetError(
-            f"the publish needs {needed:,} locks at once, and the server has room for {slots:,}",
+            f"the publish needs {needed:,} locks at once; the server has room for {slots:,}, those of others included",
             "raise max_locks_per_transaction (and restart the server), or move the tables in parts with --tables",
         )
 
