@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -12,18 +12,28 @@ T = TypeVar("T")
 
 async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
     """Run all; the first failure cancels the others, waits until they have unwound, and is raised by itself."""
-    try:
+    with first_failure():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
-    except BaseExceptionGroup as failures:
-        raise first_leaf(failures) from failures
     return [task.result() for task in tasks]
 
 
-def first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that came first; what the cancelled others say of it is an echo."""
+@contextlib.contextmanager
+def first_failure() -> Iterator[None]:
+    """Around a group of tasks: the failure that came first is raised by itself, with the cause that it had.
+
+    What the cancelled others say of it is an echo. The cause must stay: it is the server's own error.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        first = _first_leaf(failures)
+        raise first from first.__cause__
+
+
+def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
-    return first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 @contextlib.asynccontextmanager
@@ -32,11 +42,9 @@ async def beside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]
 
     The first failure of either cancels the other and is raised by itself, after both have unwound.
     """
-    try:
+    with first_failure():
         async with asyncio.TaskGroup() as group:
             yield group.create_task(work)
-    except BaseExceptionGroup as failures:
-        raise first_leaf(failures) from failures
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

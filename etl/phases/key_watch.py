@@ -18,7 +18,7 @@ from etl.phases.rejections import refused_error
 from etl.phases.run import Run
 from etl.phases.source_pages import read
 from etl.table_keys import doubtful_keys, long_entry, long_indexes
-from etl.tasks import first_leaf
+from etl.tasks import first_failure
 from etl.threads import in_thread
 from etl.transform.survey.entry_sizes import long_rows
 
@@ -76,8 +76,6 @@ async def watched(run: Run, table: TablePlan) -> AsyncIterator[KeyWatch | None]:
     if run.options.on_error != "stop" or table.way is not Way.CREATE:
         yield None
         return
-    try:
+    with first_failure():
         async with asyncio.TaskGroup() as group:
             yield KeyWatch(run, table, group)
-    except BaseExceptionGroup as failures:
-        raise first_leaf(failures) from failures

@@ -49,6 +49,22 @@ async def test_the_first_failure_is_raised_by_itself() -> None:
     assert cancelled == [True, True]
 
 
+async def test_a_failure_keeps_its_cause_on_its_way_out_of_groups_in_groups() -> None:
+    """Whoever names the row at fault reads the server's own error, which is the cause of ours."""
+    server_words = KeyError("column body")
+
+    async def fails() -> None:
+        raise ValueError("refused") from server_words
+
+    async def fails_beside_a_block() -> None:
+        async with beside(fails()):
+            await asyncio.sleep(10)
+
+    with pytest.raises(ValueError, match="refused") as raised:
+        await together(fails_beside_a_block())
+    assert raised.value.__cause__ is server_words
+
+
 async def test_results_come_in_the_order_of_the_works() -> None:
     """However long each takes."""
 
