@@ -77,10 +77,12 @@ class Scalars(Windows):
         return Operand.of(f"substr({', '.join((text, *places))})", TEXT)
 
     def _replace(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
-        return Operand.of(f"replace({', '.join(self.texts(of_length(name, arguments, 3)))})", TEXT)
+        text, *others = self.texts(of_length(name, arguments, 3))  # by bytes, whatever the column's collation
+        return Operand.of(f'replace({text} collate "C", {", ".join(others)})', TEXT)
 
     def _instr(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
-        return Operand.of(f"strpos({', '.join(self.texts(of_length(name, arguments, 2)))})", PgType("integer"))
+        text, part = self.texts(of_length(name, arguments, 2))
+        return Operand.of(f'strpos({text} collate "C", {part})', PgType("integer"))
 
     def _coalesce(self, name: str, arguments: Sequence[exp.Expression]) -> Operand:
         of_length(name, arguments, *(range(2, 100) if name == "coalesce" else (2,)))
