@@ -41,7 +41,7 @@ class Options:
     ignore_columns: tuple[str, ...] = ()  # table.column globs: source columns without a place in the target
     lowercase: bool = False  # names as PostgreSQL reads them without quotes
     text_collation: str = "C"  # C | db: of text in keys and indexes
-    nocase: str = "lower"  # lower | citext: what becomes of COLLATE NOCASE
+    nocase: str = "lower"  # lower | citext | icu: what becomes of COLLATE NOCASE
     staging_schema: str | None = None  # prepared by a DBA; None makes one
     owner: str | None = None  # of what is published
     grants: tuple[str, ...] = ()  # ROLE[=PRIVILEGES]

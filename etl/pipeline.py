@@ -27,7 +27,7 @@ from etl.difference_log import logged
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
 from etl.extract.snapshot import open_snapshot
 from etl.load.address import TargetAddress, parse_address
-from etl.load.build import create_tables, ensure_loaded, reset_sequences
+from etl.load.build import create_collations, create_tables, ensure_loaded, reset_sequences
 from etl.load.fill import refuse_occupied
 from etl.load.journal import Staging, claim_target
 from etl.load.leftovers import Leftover
@@ -150,6 +150,7 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
     """Load, build and verify the tables of the run's own in the staging schema; ``kept`` ones are loaded already."""
     plan = report.plan.created
     new = replace(plan, tables=tuple(table for table in plan.tables if table.name not in kept))
+    await create_collations(run.connections, staging, ddl.create_collations(plan, staging.schema))
     await create_tables(run.connections, staging, ddl.create_tables(new, staging.schema))
     loaded: Sequence[LoadedTable] = ()
     if not run.options.schema_only:

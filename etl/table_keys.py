@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 
-from etl.model import IndexPlan, RefusedRow, TablePlan
+from etl.model import NOCASE_COLLATION, IndexPlan, RefusedRow, TablePlan
 
 LARGEST_INDEX_ENTRY = 2_704  # bytes, after compression: BTMaxItemSize of 8 kB pages
 SURELY_SMALL_ENTRY = 2_600  # bytes of the values alone, which leaves room for what stands around them
@@ -49,7 +49,9 @@ def doubtful_keys(table: TablePlan, coerced: Collection[str]) -> list[IndexPlan]
     ``coerced``: the source columns of which a value was coerced.
     """
     doubtful = {
-        column.name for column in table.columns if column.source.name in coerced or column.type.name not in ONE_TO_ONE
+        column.name
+        for column in table.columns
+        if column.source.name in coerced or column.type.name not in ONE_TO_ONE or column.collation == NOCASE_COLLATION
     }
     return [index for index in all_keys(table) if index.unique and doubtful & set(columns_of(table, index))]
 
@@ -79,7 +81,7 @@ def collision(table: TablePlan, index: IndexPlan, position: int, other: int, pla
         position,
         columns,
         f"{{values}} is the same in {index.name} as that of the row {{other}}",
-        f"correct one of the two rows in SQLite, {_casts_to_text(table, columns)}or set the later one aside with"
+        f"correct one of the two rows in SQLite, {_ways_apart(table, columns)}or set the later one aside with"
         " --on-error reject",
         other,
         place,
@@ -108,8 +110,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _casts_to_text(table: TablePlan, columns: tuple[str, ...]) -> str:
-    """As text, values that are not the same in SQLite are not the same in the target."""
+def _ways_apart(table: TablePlan, columns: tuple[str, ...]) -> str:
+    """Under NOCASE of ASCII, and as text, values that are not the same in SQLite are not the same in the target."""
+    if any(column.name in columns and column.collation == NOCASE_COLLATION for column in table.columns):
+        return "run with --nocase lower, "
     converted = [column for column in table.columns if column.name in columns and column.type.name != "text"]
     if not converted or any(column.identity for column in converted):
         return ""

@@ -27,6 +27,15 @@ async def create_tables(connections: Lender, staging: Staging, statements: Seque
             await staging.execute(connection, statements[start : start + STATEMENTS_A_TRANSACTION])
 
 
+async def create_collations(connections: Lender, staging: Staging, statements: Sequence[Statement]) -> None:
+    """The collations that columns will name; those of a run that is resumed are there already."""
+    async with connections.borrow() as connection:
+        there = await staging.collations(connection)
+        for statement in statements:
+            if statement.name not in there:
+                await staging.execute(connection, [statement])
+
+
 async def execute(connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
     """Run the statements in the connection's transaction."""
     for statement in statements:

@@ -131,6 +131,11 @@ class Staging:
         """Whether the journal is still there: it goes with the publish."""
         return bool(await connection.fetchval("select to_regclass($1) is not null", self._journal))
 
+    async def collations(self, connection: asyncpg.Connection) -> list[str]:
+        """The names of the collations that the run has made."""
+        rows = await connection.fetch(f"select name from {self._journal} where kind = 'collation' order by number")
+        return [row["name"] for row in rows]
+
     async def dissolve(self, connection: asyncpg.Connection) -> None:
         """Drop the journal and the schema, which is empty by then; a lent schema stays."""
         await connection.execute(f"drop table {self._journal}")
@@ -228,6 +233,8 @@ async def drop_staging(connection: asyncpg.Connection, staging: Staging) -> None
     for tables in batches([row["name"] for row in rows if row["kind"] == "table"]):
         names = ", ".join(f"{quote(schema)}.{quote(name)}" for name in tables)
         await connection.execute(f"drop table if exists {names}")
+    for collation in await staging.collations(connection):  # after the columns that are of it
+        await connection.execute(f"drop collation if exists {quote(schema)}.{quote(collation)}")
     async with connection.transaction():
         await staging.dissolve(connection)
 

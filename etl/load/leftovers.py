@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from etl.load.collations import drop_unused_collations
 from etl.load.connect import named_errors, quote
 from etl.load.journal import JOURNAL, MARKER, PREFIX, Staging, drop_staging
 
@@ -103,9 +104,12 @@ async def take_over(connection: asyncpg.Connection, leftover: Leftover, kept: Co
             for row in rows:
                 if row["kind"] == "table" and row["name"] not in kept:
                     await connection.execute(f"drop table if exists {schema}.{quote(row['name'])}")
+            used = await drop_unused_collations(connection, Staging(leftover.schema))
             await connection.execute(
-                f"delete from {journal} where kind <> 'run' and not"
-                " (kind in ('table', 'loaded', 'finished') and name = any($1::text[]))",
+                f"delete from {journal} where kind <> 'run'"
+                " and not (kind in ('table', 'loaded', 'finished') and name = any($1::text[]))"
+                " and not (kind = 'collation' and name = any($2::text[]))",
                 list(kept),
+                used,
             )
     return Staging(leftover.schema)

@@ -11,6 +11,7 @@ import asyncpg
 
 from etl.errors import TargetError, TargetOccupiedError, UsageError
 from etl.load.circumstances import check_circumstances
+from etl.load.collations import move_collations
 from etl.load.commit import commit, uncommitted
 from etl.load.connect import Lender, named_errors, quote
 from etl.load.journal import Staging
@@ -152,6 +153,7 @@ async def move_tables(
     replacement = await read_replacement(connection, plan, replacing.dependents) if replacing.tables else None
     if replacement is not None:
         await replacement.make_room(connection, plan)
+    await move_collations(connection, staging, plan)
     for table in plan.tables:
         await connection.execute(
             f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"

@@ -16,6 +16,8 @@ from etl.model.census import (
 )
 from etl.model.design import (
     BINARY_JSON,
+    NOCASE_COLLATION,
+    NOCASE_LOCALE,
     PLAIN_READING,
     CheckPlan,
     ColumnPlan,
@@ -66,6 +68,8 @@ from etl.model.paging import (
 
 __all__ = [
     "BINARY_JSON",
+    "NOCASE_COLLATION",
+    "NOCASE_LOCALE",
     "PLAIN_READING",
     "Affinity",
     "CheckPlan",

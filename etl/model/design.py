@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from etl.model.origin import SkippedObject, SourceColumn, SourceTable, SourceView
 
+NOCASE_COLLATION = "nocase"  # of our own making, where --nocase icu asks for it
+NOCASE_LOCALE = "und-u-ks-level2"  # ICU: letters of all languages without their case; not deterministic
+
 
 @dataclass(frozen=True, slots=True)
 class PgType:
@@ -72,7 +75,8 @@ class ColumnPlan:
     generated: str | None = None  # PostgreSQL SQL: generated always as …, and nothing is loaded into it
     virtual: bool = False  # generated when it is read, where the server can; else stored
     type_schema: str | None = None  # of an extension's type, citext; every other type stands in pg_catalog
-    collation: str | None = None  # "C" for text in keys and indexes: SQLite's own order
+    collation: str | None = None  # "C" for text in keys and indexes: SQLite's own order; or NOCASE_COLLATION
+    collation_schema: str | None = None  # where NOCASE_COLLATION stands already; None: beside the table that uses it
     note: str | None = None  # why the type is not the declared one
     reading: Reading = PLAIN_READING
     decided: bool = False  # by --cast or by a survey: what the values contradict is refused, not planned again
@@ -191,6 +195,17 @@ class Plan:
         return replace(self, tables=tuple(table for table in self.tables if table.way is Way.FILL), views=())
 
     @property
+    def makes_collation(self) -> bool:
+        """Whether the run makes NOCASE_COLLATION, which then moves with the tables."""
+        return any(c.collation_schema is None for c in self.nocase_columns)
+
+    @property
+    def nocase_columns(self) -> list[ColumnPlan]:
+        """The columns to be created under NOCASE_COLLATION."""
+        columns = (column for table in self.tables if table.way is Way.CREATE for column in table.columns)
+        return [column for column in columns if column.collation == NOCASE_COLLATION]
+
+    @property
     def rows_estimate(self) -> int:
         return sum(table.source.rows_estimate for table in self.tables)
 
@@ -204,7 +219,7 @@ class Plan:
 class Statement:
     """One DDL statement and the object that it makes, for the journal and for error messages."""
 
-    kind: str  # table, index, primary key, unique constraint, check, foreign key
+    kind: str  # collation, table, index, primary key, unique constraint, check, foreign key
     name: str
     table: str
     sql: str

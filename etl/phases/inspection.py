@@ -24,6 +24,7 @@ from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import parse_address
+from etl.load.collations import has_nocase_collation
 from etl.load.publish import names_in_the_way
 from etl.load.session import open_session
 from etl.load.target_catalog import read_citext_schema, read_target_tables
@@ -56,7 +57,7 @@ from etl.transform.schema.matching import match_target, tables_with_rows
 from etl.transform.schema.omissions import without_plain_indexes
 from etl.transform.schema.plan import plan_tables
 from etl.transform.schema.selection import select_tables
-from etl.transform.schema.target_types import wants_citext, with_citext_of
+from etl.transform.schema.target_types import wants_citext, with_citext_of, with_collation_of
 from etl.transform.schema.views import with_views
 from etl.transform.survey.problems import problems_of, remarks_of
 from etl.transform.survey.surveyor import Surveyor, head, merge_surveys
@@ -113,6 +114,8 @@ async def meet_target(control: asyncpg.Connection, plan: Plan, options: Options)
     plan = with_backfills(match_target(plan, found, options), options.backfills)
     plan = with_virtual_columns(plan, control.get_server_version().major)
     plan = with_citext_of(plan, await read_citext_schema(control)) if wants_citext(plan) else plan
+    if plan.nocase_columns and await has_nocase_collation(control, plan.schema):
+        plan = with_collation_of(plan, plan.schema)
     return plan, tables_with_rows(plan, found, options)
 
 

@@ -96,10 +96,10 @@ naming = together(
     ),
     option(
         "--nocase",
-        type=Word(("lower", "citext")),
+        type=Word(("lower", "citext", "icu")),
         default="lower",
         show_default=True,
-        help="COLLATE NOCASE becomes text with indexes on lower(), or the extension's type citext.",
+        help="COLLATE NOCASE becomes text with indexes on lower(), the type citext, or text of an ICU collation.",
     ),
 )
 selection = together(

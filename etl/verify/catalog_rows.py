@@ -44,6 +44,8 @@ select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attide
        a.attgenerated::text as generated, pg_catalog.pg_get_expr(f.adbin, f.adrelid) as expression,
        pg_catalog.format_type(a.atttypid, null) as full_type,
        case when a.attcollation <> y.typcollation then l.collname::text end as collation,
+       case when not l.collisdeterministic then coalesce(
+           to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate) end as nondeterministic_locale,
        y.typname as type, y.typtype = 'e' as enum, coalesce(u.modifier, a.atttypmod) as modifier
 from tables t
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
@@ -102,6 +104,7 @@ class Column:
     expression: str | None  # of its default, or by which it is generated, in PostgreSQL's words
     full_type: str  # without modifiers, as a cast names it
     collation: str | None  # None for the one that its type has
+    nondeterministic_locale: str | None  # of a collation under which different texts may be the same
 
     @property
     def default(self) -> bool:
@@ -190,6 +193,7 @@ async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequenc
             row["expression"],
             row["full_type"],
             row["collation"],
+            row["nondeterministic_locale"],
         )
     return columns
 

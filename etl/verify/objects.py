@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.model import Difference, ForeignKeyPlan, PgType, Plan, TablePlan, Way
+from etl.model import NOCASE_COLLATION, NOCASE_LOCALE, Difference, ForeignKeyPlan, PgType, Plan, TablePlan, Way
 from etl.verify.catalog_rows import Catalog, Constraint, Index, read_catalog, read_types
 from etl.verify.object_expressions import compare_expressions
 from etl.verify.readings import quoted
@@ -67,10 +67,15 @@ def _compare_columns(table: TablePlan, catalog: Catalog) -> Iterator[Difference]
         actual += _kind_of_generation(bool(there.generated), there.generated == "v") + (
             " default" if there.default else ""
         )
-        wanted += f' collate "{column.collation}"' if column.collation else ""
-        actual += f' collate "{there.collation}"' if there.collation else ""
+        wanted += _collated(column.collation, NOCASE_LOCALE if column.collation == NOCASE_COLLATION else None)
+        actual += _collated(there.collation, there.nondeterministic_locale)
         if wanted != actual:
             yield _object(table, column.name, wanted, actual, column.source.name)
+
+
+def _collated(name: str | None, nondeterministic_locale: str | None) -> str:
+    rule = f" (not deterministic, {nondeterministic_locale})" if nondeterministic_locale else ""
+    return f' collate "{name}"{rule}' if name else ""
 
 
 def _kind_of_generation(generated: bool, virtual: bool) -> str:

@@ -41,12 +41,30 @@ from sqlalchemy.sql import quoted_name
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from etl.errors import PlanError
-from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, PgType, Plan, Statement, TablePlan
+from etl.model import (
+    NOCASE_COLLATION,
+    NOCASE_LOCALE,
+    ColumnPlan,
+    ForeignKeyPlan,
+    IndexPlan,
+    PgType,
+    Plan,
+    Statement,
+    TablePlan,
+)
 from etl.transform.rows.arrow_types import TEXT_COPIED
 from etl.transform.schema.names import quote
 from etl.transform.schema.relations import SCHEMA
 
-__all__ = ["create_foreign_keys", "create_indexes", "create_keys", "create_tables", "create_views", "quote"]
+__all__ = [
+    "create_collations",
+    "create_foreign_keys",
+    "create_indexes",
+    "create_keys",
+    "create_tables",
+    "create_views",
+    "quote",
+]
 
 # asyncpg's parameters are $1, so that this dialect doubles no percent sign
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
@@ -104,6 +122,17 @@ def create_tables(plan: Plan, schema: str) -> tuple[Statement, ...]:
     )
 
 
+def create_collations(plan: Plan, schema: str) -> tuple[Statement, ...]:
+    """The collation that sees no case, where a column wants it and the target schema has not got it."""
+    if not plan.makes_collation:
+        return ()
+    sql = (
+        f"create collation {quote(schema)}.{quote(NOCASE_COLLATION)}"
+        f" (provider = icu, locale = '{NOCASE_LOCALE}', deterministic = false)"
+    )
+    return (Statement("collation", NOCASE_COLLATION, "", sql),)
+
+
 def create_keys(plan: Plan, schema: str) -> tuple[Statement, ...]:
     """Primary keys, UNIQUE constraints and CHECKs, for loaded tables."""
     return tuple(
@@ -153,7 +182,9 @@ def create_views(plan: Plan, schema: str) -> tuple[Statement, ...]:
 
 def _table(plan: TablePlan, schema: str) -> Table:
     """A table in a MetaData of its own: 2,000 tables that live at once cost seconds of garbage collection."""
-    return Table(_name(plan.name), MetaData(), *map(_column, plan.columns), schema=_name(schema))
+    return Table(
+        _name(plan.name), MetaData(), *(_column(column, schema) for column in plan.columns), schema=_name(schema)
+    )
 
 
 def _bare_table(name: str, columns: Iterable[str], schema: str) -> Table:
@@ -166,12 +197,12 @@ def _name(name: str) -> quoted_name:
     return quoted_name(name, quote=True)
 
 
-def _column(plan: ColumnPlan) -> Column[Any]:
+def _column(plan: ColumnPlan, schema: str) -> Column[Any]:
     identity = (Identity(always=False),) if plan.identity else ()
     computed = () if plan.generated is None else (Computed(_sql(plan.generated), persisted=not plan.virtual),)
     default = None if plan.default is None else _sql(plan.default)
     return Column(
-        _name(plan.name), _type(plan), *identity, *computed, nullable=not plan.not_null, server_default=default
+        _name(plan.name), _type(plan, schema), *identity, *computed, nullable=not plan.not_null, server_default=default
     )
 
 
@@ -180,7 +211,9 @@ def _sql(text: str) -> ColumnClause[Any]:
     return literal_column(text)
 
 
-def _type(plan: ColumnPlan) -> TypeEngine[Any]:
+def _type(plan: ColumnPlan, schema: str) -> TypeEngine[Any]:
+    if plan.collation == NOCASE_COLLATION:
+        return Spelled(f"{plan.type} collate {quote(plan.collation_schema or schema)}.{quote(plan.collation)}")
     if plan.type.name == "citext":
         return Spelled(f"{quote(plan.type_schema)}.citext" if plan.type_schema else "citext")
     if plan.type.name.removesuffix("[]") in AS_SPELLED or plan.type.name.endswith("[]"):

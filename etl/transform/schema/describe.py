@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.counted_nouns import counted
-from etl.model import ColumnPlan, ForeignKeyPlan, IndexPlan, Plan, SkippedObject, TablePlan
+from etl.model import (
+    NOCASE_COLLATION,
+    NOCASE_LOCALE,
+    ColumnPlan,
+    ForeignKeyPlan,
+    IndexPlan,
+    Plan,
+    SkippedObject,
+    TablePlan,
+)
 from etl.transform.schema.relations import SCHEMA
 
 
@@ -26,6 +35,9 @@ def _lines(plan: Plan, target_asked: bool) -> Iterator[str]:
     yield f"{' and '.join(parts)} in schema {plan.schema} (naive times are {plan.timezone})"
     if not target_asked:
         yield "no target was asked: those of the tables that are there already would be filled"
+    if plan.nocase_columns:
+        way = "create" if plan.makes_collation else "use the"
+        yield f"{way} collation {NOCASE_COLLATION} (ICU, {NOCASE_LOCALE}, not deterministic)"
     for name in plan.kept:
         yield f"keep {name} as it is"
     for table in plan.tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from etl.model import ColumnPlan, IndexPlan, IndexTerm, SkippedObject, SourceIndex, SourceTable
+from etl.model import NOCASE_COLLATION, ColumnPlan, IndexPlan, IndexTerm, SkippedObject, SourceIndex, SourceTable
 from etl.transform.schema.definition import IndexDefinition, TableDefinition, read_index_definition
 from etl.transform.schema.expressions import Scope, translate_condition, translate_index_term
 from etl.transform.schema.names import Namespace, fold, quote
@@ -147,7 +147,12 @@ class IndexPlanner:
         return f"{rendered} desc" if term.descending else rendered
 
     def _folds_case(self, term: IndexTerm) -> bool:
-        return term.collation == "NOCASE" and self._is_text(term)
+        """Whether an index has to; a column of a collation without case does it by itself."""
+        return (
+            term.collation == "NOCASE"
+            and self._is_text(term)
+            and self.columns[term.column or ""].collation != NOCASE_COLLATION
+        )
 
     def _is_text(self, term: IndexTerm) -> bool:
         return term.column is not None and self.columns[term.column].type.name in TEXT_TYPES

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from etl.errors import PlanError
 from etl.model import (
+    NOCASE_COLLATION,
     CheckPlan,
     ColumnPlan,
-    PgType,
     Plan,
     SkippedObject,
     SourceCatalog,
@@ -23,6 +23,7 @@ from etl.model import (
     TablePlan,
 )
 from etl.options import Options
+from etl.transform.schema.case_folding import icu_notes, without_case
 from etl.transform.schema.casts import parse_casts, require_matches
 from etl.transform.schema.column_readings import check_timezone, reading_of
 from etl.transform.schema.column_types import (
@@ -92,7 +93,8 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
         owner=options.owner,
         grants=parse_grants(options.grants),
     )
-    return with_views(plan)
+    plan = with_views(plan)
+    return replace(plan, notes=(*plan.notes, *icu_notes(plan)))
 
 
 @dataclass
@@ -179,8 +181,6 @@ class TablePlanner:
         identity = column.name == self.table.rowid_alias and decision.type.name in INTEGER_TYPES
         in_primary_key = column.key_position > 0 and not self._null_keys()
         by_bytes = self.options.text_collation == "C"
-        if self._folds_case(column) and decision.type.name in {"text", "varchar"}:
-            decision = replace(decision, type=PgType("citext"), note="NOCASE: it folds more than ASCII")
         plan = ColumnPlan(
             source=column,
             name=name,
@@ -192,6 +192,7 @@ class TablePlanner:
             reading=reading_of(decision.type, decision.how, self.options),
             decided=decision.by_user,
         )
+        plan = self._without_case(plan)
         if not self._is_kept(column.name, name):
             self.notes.append(f"{self.table.name}: the column {column.name!r} is called {name!r}")
         if column.default is None or identity or column.generated:
@@ -202,13 +203,11 @@ class TablePlanner:
             self._skip("default", column.default, str(reason), column.name)
             return plan
 
-    def _folds_case(self, column: SourceColumn) -> bool:
-        """Whether the column becomes citext: by the user's word, and where no index of its own sees case."""
-        sees_case = any(
-            term.column == column.name and term.collation == "BINARY" for i in self.table.indexes for term in i.terms
-        )
-        wanted = self.options.nocase == "citext" and not column.generated and not sees_case
-        return wanted and self.definition.collations.get(column.name) == "NOCASE"
+    def _without_case(self, plan: ColumnPlan) -> ColumnPlan:
+        """The column as --nocase wants it."""
+        if self.definition.collations.get(plan.source.name) != "NOCASE":
+            return plan
+        return without_case(plan, self.table, self.references[self.table.name], self.options.nocase)
 
     def _with_expression(self, column: ColumnPlan) -> ColumnPlan:
         """A generated column with its expression; where that has no translation, it holds today's values as data."""
@@ -281,9 +280,11 @@ class TablePlanner:
             return TableDefinition()
 
     def _list_what_has_no_counterpart(self) -> None:
-        types = {column.source.name: column.type.name for column in self.planned.columns}
+        by_case = {c.source.name for c in self.planned.columns if c.type.name in TEXT_TYPES} - {
+            c.source.name for c in self.planned.columns if c.collation == NOCASE_COLLATION
+        }
         for column, collation in self.definition.collations.items():
-            if collation != "BINARY" and types.get(column) in TEXT_TYPES:
+            if collation != "BINARY" and column in by_case:
                 why = "comparisons with = and ORDER BY see the bytes in PostgreSQL"
                 if collation == "NOCASE":
                     why = "comparisons with = and ORDER BY are case-sensitive in PostgreSQL"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import PlanError, UsageError
-from etl.model import PgType, Plan, TargetColumn, Way
+from etl.model import NOCASE_COLLATION, PgType, Plan, TargetColumn, Way
 from etl.transform.schema.types import parse_type
 
 
@@ -24,6 +24,20 @@ def target_type(column: TargetColumn, place: str) -> PgType:
             f"--ignore-columns '{place}' leaves it behind; or alter the column to text, and back after the run",
         ) from None
     return kind if column.own_name is None else PgType(column.own_name, base=kind)
+
+
+def with_collation_of(plan: Plan, schema: str) -> Plan:
+    """The plan whose columns without case use the collation that stands in ``schema`` already."""
+    tables = (
+        replace(
+            table,
+            columns=tuple(
+                replace(c, collation_schema=schema) if c.collation == NOCASE_COLLATION else c for c in table.columns
+            ),
+        )
+        for table in plan.tables
+    )
+    return replace(plan, tables=tuple(tables))
 
 
 def wants_citext(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from etl.model import ColumnPlan, IndexPlan, PgType, TablePlan
+from etl.model import NOCASE_COLLATION, ColumnPlan, IndexPlan, PgType, TablePlan
 from etl.repeated_digests import Digests
 from etl.table_keys import bare, quoted
 from etl.transform.rows.arrow_types import underlying
@@ -47,7 +47,9 @@ def term_columns(table: TablePlan, index: IndexPlan) -> list[tuple[ColumnPlan, b
 def is_exact(table: TablePlan, index: IndexPlan) -> bool:
     """Whether rows of different digests are different to the index."""
     terms = term_columns(table, index)
-    return terms is not None and all(_is_exact(column.type) for column, _ in terms)
+    return terms is not None and all(
+        _is_exact(column.type) and column.collation != NOCASE_COLLATION for column, _ in terms
+    )
 
 
 def _is_exact(type: PgType) -> bool:  # noqa: A002
