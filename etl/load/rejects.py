@@ -1,13 +1,14 @@
 """The reject files of a run: one JSON object a row, one file a table.
 
 Invariant: a file bears its final name only when the run has published; until then it ends in ``.partial``, and a run
-that fails takes it away.
+that fails takes it away. Its rows stand in the order of the source, whoever has refused them.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,11 +58,13 @@ class RejectFile:
         self.table = table
         self.ordinals: list[int] = []
         self._partial = path.with_name(path.name + ".partial")
+        self._ordered = path.with_name(path.name + ".ordered.partial")
 
     def begin_again(self) -> None:
         """The table is loaded from its start once more, or not at all."""
         self.ordinals.clear()
         self._partial.unlink(missing_ok=True)
+        self._ordered.unlink(missing_ok=True)
 
     def write(self, rows: Iterable[RejectedRow]) -> None:
         """Append the rows; nothing is created while there are none."""
@@ -75,8 +78,23 @@ class RejectFile:
                 file.writelines(lines)
 
     def keep(self) -> None:
+        if any(later < earlier for earlier, later in pairwise(self.ordinals)):
+            with contextlib.suppress(OSError):  # no room for a second file: the first one stays, which has every row
+                self._order()
         if self.ordinals:
             self._partial.rename(self.path)
+
+    def _order(self) -> None:
+        """Copy the lines in the order of their rows; what is held of each is its place in the file."""
+        try:
+            with self._partial.open("rb") as lines, self._ordered.open("wb") as ordered:
+                starts = [0, *accumulate(map(len, lines))]
+                for place in sorted(range(len(self.ordinals)), key=self.ordinals.__getitem__):
+                    lines.seek(starts[place])
+                    ordered.write(lines.readline())
+            self._ordered.replace(self._partial)
+        finally:
+            self._ordered.unlink(missing_ok=True)
 
 
 def document_of(table: str, row: RejectedRow) -> dict[str, Any]:

@@ -197,8 +197,7 @@ async def remove(
     async with run.connections.borrow() as connection:
         row_count = loaded.row_count - len(refused)
         await guarded(connection, place.delete(connection, table, refused, row_count))
-    await set_aside(run, reader, table, refused, file)
-    return replace(loaded, row_count=row_count, rejected_rows=loaded.rejected_rows + len(refused))
+    return await set_aside(run, reader, table, refused, file, replace(loaded, row_count=row_count))
 
 
 def ordinals_of(run: Run, table: TablePlan) -> Sequence[int]:

@@ -161,8 +161,7 @@ async def load_rows(
             raise
     careful = CarefulCopy(table)
     loaded = await copy_rows(run, destination, reader, table, rejects, careful)
-    await set_aside(run, reader, table, careful.refused, rejects)
-    return replace(loaded, rejected_rows=len(rejects.ordinals))
+    return await set_aside(run, reader, table, careful.refused, rejects, loaded)
 
 
 async def copy_rows(

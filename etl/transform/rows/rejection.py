@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from etl.errors import RefusedValueError
-from etl.model import PgType, RefusedRow, RejectedRow, SourcePage, StorageClass, TablePlan, TargetPage
+from etl.model import Coercion, PgType, RefusedRow, RejectedRow, SourcePage, StorageClass, TablePlan, TargetPage
 from etl.transform.rows.columns import SAMPLE_COUNT, ColumnWork, coerce_page, coercions_of, parts_of
 from etl.transform.rows.outcomes import Refused
 from etl.transform.rows.rendering import SourceValue, cut
@@ -36,13 +36,9 @@ def coerce_or_reject(
 
 
 def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int, sample_count: int | None) -> TargetPage:
-    works: list[ColumnWork] = []
-    arrays: list[pa.Array] = []
+    works, arrays = _converted(page, table)
     first_refusal: dict[int, RefusedCell] = {}
-    for index, (values, column) in enumerate(zip(page.columns, table.columns, strict=True)):
-        work = ColumnWork(parts_of(values, column.type), column.type, page.row_count, page.row_count, column.reading)
-        arrays.append(work.convert(not_null=column.not_null))
-        works.append(work)
+    for index, work in enumerate(works):
         for row, value, storage, refused in work.refused:
             first_refusal.setdefault(row, (index, value, storage, refused))
     kept = np.ones(page.row_count, bool)
@@ -52,15 +48,36 @@ def _without_refused(page: SourcePage, table: TablePlan, first_ordinal: int, sam
         number=page.number,
         row_count=int(kept.sum()),
         batch=pa.RecordBatch.from_arrays(arrays, names=names).filter(pa.array(kept)),
-        coercions=tuple(
-            coercion
-            for work, array, column in zip(works, arrays, table.columns, strict=True)
-            for coercion in coercions_of(_only_kept(work, kept), array, page, column, sample_count)
-        ),
+        coercions=_coercions_in(kept, works, arrays, page, table, sample_count),
         first_key=row_key(page, 0),
         last_key=row_key(page, page.row_count - 1),
         source_bytes=page.source_bytes,
         rejected=tuple(_rejected_rows(page, table, first_ordinal, first_refusal)),
+    )
+
+
+def _converted(page: SourcePage, table: TablePlan) -> tuple[list[ColumnWork], list[pa.Array]]:
+    """Every column of the page, to its end, whatever is refused in it."""
+    works = [
+        ColumnWork(parts_of(values, column.type), column.type, page.row_count, page.row_count, column.reading)
+        for values, column in zip(page.columns, table.columns, strict=True)
+    ]
+    pairs = zip(works, table.columns, strict=True)
+    return works, [work.convert(not_null=column.not_null) for work, column in pairs]
+
+
+def _coercions_in(
+    chosen: np.ndarray,
+    works: Sequence[ColumnWork],
+    arrays: Sequence[pa.Array],
+    page: SourcePage,
+    table: TablePlan,
+    sample_count: int | None,
+) -> tuple[Coercion, ...]:
+    return tuple(
+        coercion
+        for work, array, column in zip(works, arrays, table.columns, strict=True)
+        for coercion in coercions_of(_only(work, chosen), array, page, column, sample_count)
     )
 
 
@@ -95,6 +112,22 @@ def describe_rows(
         _described(ordinal, row_key(page, row), refused[ordinal], table, values, known_keys)
         for ordinal, row, values in zip(ordinals, rows, stored_values(page, table, rows), strict=True)
     ]
+
+
+def describe_and_count(
+    page: SourcePage,
+    table: TablePlan,
+    first_ordinal: int,
+    refused: Mapping[int, RefusedRow],
+    known_keys: MutableMapping[int, str],
+) -> tuple[list[RejectedRow], tuple[Coercion, ...]]:
+    """As ``describe_rows``, with what was coerced in these rows when they were loaded: every value is a sample."""
+    described = describe_rows(page, table, first_ordinal, refused, known_keys)
+    if not described:
+        return [], ()
+    chosen = np.zeros(page.row_count, bool)
+    chosen[[row.ordinal - first_ordinal for row in described]] = True
+    return described, _coercions_in(chosen, *_converted(page, table), page, table, None)
 
 
 def _described(
@@ -133,10 +166,10 @@ def stored_values(
         yield dict(zip(names, cells, strict=True))
 
 
-def _only_kept(work: ColumnWork, kept: np.ndarray) -> ColumnWork:
-    """What was coerced in rows that are not loaded is not counted."""
+def _only(work: ColumnWork, chosen: np.ndarray) -> ColumnWork:
+    """What was coerced in other rows is not counted."""
     found = {rule: np.concatenate(rows) for rule, rows in work.coerced.items()}
-    work.coerced = {rule: [rows[kept[rows]]] for rule, rows in found.items() if kept[rows].any()}
+    work.coerced = {rule: [rows[chosen[rows]]] for rule, rows in found.items() if chosen[rows].any()}
     return work
 
 

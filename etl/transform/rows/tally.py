@@ -26,6 +26,21 @@ class Tally:
         return tuple(self._sums[key] for key in sorted(self._sums))
 
 
+def without(coercions: Iterable[Coercion], gone: Iterable[Coercion]) -> tuple[Coercion, ...]:
+    """The coercions less those of rows that did not arrive, of which every value is a sample."""
+    lost = {(coercion.column, coercion.rule): coercion for coercion in gone}
+    left = (less(coercion, lost.get((coercion.column, coercion.rule))) for coercion in coercions)
+    return tuple(coercion for coercion in left if coercion.count)
+
+
+def less(coercion: Coercion, lost: Coercion | None) -> Coercion:
+    if lost is None:
+        return coercion
+    gone = set(lost.samples)
+    samples = tuple(sample for sample in coercion.samples if sample not in gone)
+    return replace(coercion, count=coercion.count - lost.count, samples=samples)
+
+
 def merge(left: Coercion, right: Coercion) -> Coercion:
     samples = (left.samples + right.samples)[:SAMPLES]
     return Coercion(left.column, left.rule, left.count + right.count, samples)
