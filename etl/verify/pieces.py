@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 POOLED_BYTES = 8 << 20  # the pool is a copy: of large cells it would be one too many
+REMEMBERED = 8  # orders of pieces, of megabytes each where tables are wide: those of a table and of its neighbours
 
 
 def interleaved(pieces: Sequence[pa.Array]) -> pa.Array:
@@ -27,7 +28,7 @@ def interleaved(pieces: Sequence[pa.Array]) -> pa.Array:
     return every(taken, len(pieces))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=REMEMBERED)
 def _interleaving(count: int, length: int) -> pa.Array:
     return pa.array(np.arange(count * length, dtype=np.int32).reshape(count, length).T.ravel())
 
