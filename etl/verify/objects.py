@@ -244,7 +244,7 @@ async def _find_orphans(
         )
         if rows:
             keys = "; ".join(", ".join(f"{n}={v}" for n, v in zip(names, row["key"], strict=True)) for row in rows)
-            found = f"{rows[0]['orphans']} rows without one, as {keys}"
+            found = f"{rows[0]['orphans']:,} without one, as {keys}"
             differences.append(_object(table, plan.name, f"a parent in {plan.parent} for every row", found))
     return differences
 

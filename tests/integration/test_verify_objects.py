@@ -202,7 +202,7 @@ async def test_an_orphan_is_told_with_its_key(target: asyncpg.Connection) -> Non
     """The row without its parent can be looked up."""
     await target.execute("set session_replication_role = replica; update child set parent_id = 99 where id = 7")
     (difference,) = await compare_objects(target, PLAN, "public")
-    assert difference.actual == "1 rows without one, as id=7"
+    assert difference.actual == "1 without one, as id=7"
 
 
 async def test_a_primary_key_of_its_own_needs_no_not_null_in_the_plan(target: asyncpg.Connection) -> None:
