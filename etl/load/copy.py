@@ -128,7 +128,7 @@ async def copy_some(
         return False
     form, handed, sent = first.format, [first], list[Slice]()
     del first  # a large one must not live on beside the next
-    with positioned_errors(form), named_errors(table.name, lambda error: place_of(sent, error)):
+    with positioned_errors(sent, handed), named_errors(table.name, lambda error: place_of(sent, error)):
         status = await connection.copy_to_table(
             table.name,
             schema_name=schema,
@@ -172,16 +172,13 @@ async def _messages(
 
 
 @contextlib.contextmanager
-def positioned_errors(form: str) -> Iterator[None]:
+def positioned_errors(*slices: list[Slice]) -> Iterator[None]:
     """Tell in the error which row of the COPY the server named; in CSV it counts the line breaks in values too."""
     try:
         yield
     except TargetError as error:
-        if (
-            form == "binary"
-            and isinstance(error.__cause__, asyncpg.PostgresError)
-            and (line := line_of(error.__cause__))
-        ):
+        broken = any(piece.breaks_lines for some in slices for piece in some)
+        if not broken and isinstance(error.__cause__, asyncpg.PostgresError) and (line := line_of(error.__cause__)):
             error.position = line - 1
         raise
 

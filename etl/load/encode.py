@@ -7,6 +7,7 @@ encoder would otherwise send what the server misreads (an int64 for a numeric ar
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -61,7 +62,8 @@ class TableEncoder:
     def encode_page(self, page: TargetPage) -> Slice:
         """The rows of the page as they stand in a COPY stream, without its header and trailer, in messages of 1 MB."""
         if self._as_csv:
-            return self._slice(page, (write_csv(page.batch),), "csv")
+            text = write_csv(page.batch)
+            return replace(self._slice(page, (text,), "csv"), breaks_lines=text.count(b"\n") != page.row_count)
         batch = wire_batch(page.batch, self._types)
         columns = large_columns(batch)
         if not columns:

@@ -79,4 +79,5 @@ class Slice:
     source_bytes: int
     rejected: tuple[RejectedRow, ...] = ()
     format: Literal["binary", "csv"] = "binary"
+    breaks_lines: bool = False  # CSV with line breaks in values: the server's number of a line is none of a row
     page: TargetPage | None = None  # where rows of it may have to be sent alone
