@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from etl.errors import PlanError
 from etl.model import PgType
-from etl.transform.rows.arrays import RANGES
 from etl.transform.rows.numerals import DECIMAL128_DIGITS
+from etl.transform.rows.ranges import RANGES
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "smallint": pa.int16(),

@@ -79,6 +79,11 @@ def label_from_text(value: bytes, target: PgType) -> Outcome:
     label = value.decode(errors="replace")
     if label in target.labels:
         return Converted(label)
-    shown = ", ".join(target.labels[:_SHOWN_LABELS]) + (", …" if len(target.labels) > _SHOWN_LABELS else "")
-    problem, flag = f"is no label of {target} ({shown})", f"alter type {target} add value …"
+    problem, flag = no_label(target)
     return refuse(value, StorageClass.TEXT, target, problem, flag=flag)
+
+
+def no_label(target: PgType) -> tuple[str, str]:
+    """What is wrong with a text that the enum has not, and the statement that gives it one."""
+    shown = ", ".join(target.labels[:_SHOWN_LABELS]) + (", …" if len(target.labels) > _SHOWN_LABELS else "")
+    return f"is no label of {target} ({shown})", f"alter type {target} add value …"

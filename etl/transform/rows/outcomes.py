@@ -6,10 +6,11 @@ Invariant: a refusal says in ``reason`` what is wrong with which value, and in `
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from etl.model import PgType, StorageClass
+from etl.model import PgType, Reading, StorageClass
 from etl.transform.rows.rendering import SourceValue, render_source
 
 TargetValue = int | float | Decimal | bool | str | bytes | None
@@ -35,6 +36,8 @@ class Refused:
 
 
 Outcome = Converted | Refused
+Convert = Callable[[SourceValue, StorageClass, PgType, Reading], Outcome]
+"""The rules of all types, for those that are made of others."""
 
 _SHELL_MARKS = re.compile(r"[^\w.,:=%/+-]")
 

@@ -22,6 +22,7 @@ from etl.transform.rows import (
     networks,
     notations,
     numerals,
+    ranges,
 )
 from etl.transform.rows.outcomes import Converted, Outcome, Refused, TargetValue, refuse
 from etl.transform.rows.rendering import SourceValue
@@ -75,7 +76,7 @@ def _convert_derived(value: SourceValue, storage: StorageClass, target: PgType, 
 
 
 def _range_from_text(value: bytes, target: PgType, reading: Reading) -> Outcome:
-    return arrays.range_from_text(value, target, reading, convert_value)
+    return ranges.range_from_text(value, target, reading, convert_value)
 
 
 def is_nullable_when_empty(target: PgType) -> bool:
@@ -176,7 +177,7 @@ _READING_RULES: dict[str, dict[StorageClass, ReadingRule]] = {
         StorageClass.REAL: intervals.interval_from_real,
         StorageClass.TEXT: intervals.interval_from_text,
     },
-    **{name: {StorageClass.TEXT: _range_from_text} for name in arrays.RANGES},
+    **{name: {StorageClass.TEXT: _range_from_text} for name in ranges.RANGES},
     "text": _TEXTS,
     "varchar": _TEXTS,
     "char": _TEXTS,
