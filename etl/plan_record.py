@@ -96,9 +96,9 @@ def _column_record(column: ColumnPlan) -> dict[str, Any]:
 
 def _stored(kind: PgType) -> str:
     """The type as a verification reads it back: of a domain the type under it, of an enum its labels as text."""
-    while kind.base is not None and not kind.name.endswith("[]"):
-        kind = kind.base
-    return "text" if kind.labels else str(kind)
+    if kind.base is None:
+        return "text" if kind.labels else str(kind)
+    return f"{_stored(kind.base)}[]" if kind.name.endswith("[]") else _stored(kind.base)
 
 
 @dataclass(frozen=True, slots=True)

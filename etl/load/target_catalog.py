@@ -6,6 +6,7 @@ Invariant: the catalog alone is read, but for one look into each table, whether 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import asyncpg
 
@@ -32,16 +33,25 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where n.nspname = $1 and pg_catalog.lower(c.relname) = any($2::text[])
 order by c.relname
 """
-# A domain is followed to the type under it, whose modifier the last domain before it bears.
+# A domain is followed to the type under it, whose modifier the last domain before it bears; an array to its elements,
+# and these, where they are of a domain, likewise. Elements that are arrays, by a domain, stay so: nobody knows them.
 _COLUMNS = """
 with recursive typed as (
     select a.attrelid as relation, a.attnum as number, a.atttypid as type, a.atttypmod as modifier, a.atttypid as own,
-           a.attnotnull as not_null
+           null::oid as list, null::oid as own_list, a.attnotnull as not_null
     from pg_catalog.pg_attribute a
     where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped
   union all
-    select relation, number, typbasetype, typtypmod, own, not_null or typnotnull
-    from typed join pg_catalog.pg_type t on t.oid = typed.type where t.typtype = 'd'
+    select relation, number, case t.typtype when 'd' then t.typbasetype else e.oid end,
+           case t.typtype when 'd' then t.typtypmod else modifier end,
+           case t.typtype when 'd' then own else e.oid end,
+           case t.typtype when 'd' then list else t.oid end,
+           case t.typtype when 'd' then own_list else own end,
+           not_null or t.typtype = 'd' and t.typnotnull and list is null
+    from typed
+    join pg_catalog.pg_type t on t.oid = typed.type
+    left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid
+    where t.typtype = 'd' or e.oid is not null and typed.list is null
 )
 select typed.relation, a.attname as name,
        case when t.typnamespace = 'pg_catalog'::regnamespace or t.typelem <> 0
@@ -49,13 +59,17 @@ select typed.relation, a.attname as name,
        case when typed.own <> typed.type then o.typname when t.typtype = 'e' then t.typname end as own_name,
        array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)
            as labels,
+       typed.list is not null as is_array,
+       case when typed.own_list <> typed.list then d.typname end as array_name,
        typed.not_null, a.atthasdef or a.attidentity <> '' as has_default, a.attidentity <> '' as identity,
        a.attgenerated <> '' as generated
 from typed
 join pg_catalog.pg_type t on t.oid = typed.type
 join pg_catalog.pg_type o on o.oid = typed.own
+left join pg_catalog.pg_type d on d.oid = typed.own_list
 join pg_catalog.pg_attribute a on a.attrelid = typed.relation and a.attnum = typed.number
 where t.typtype <> 'd'
+      and (typed.list is not null or not exists (select from pg_catalog.pg_type e where e.typarray = t.oid))
 order by typed.relation, typed.number
 """
 _KEYS = """
@@ -132,8 +146,8 @@ async def _require_usage(connection: asyncpg.Connection, schema: str) -> None:
 async def _read_columns(connection: asyncpg.Connection, oids: list[int]) -> Mapping[int, list[TargetColumn]]:
     columns: dict[int, list[TargetColumn]] = {}
     for row in await connection.fetch(_COLUMNS, oids):
-        names = ("name", "type", "own_name", "not_null", "has_default", "identity", "generated")
-        column = TargetColumn(labels=tuple(row["labels"]), **{name: row[name] for name in names})
+        named = {field.name: row[field.name] for field in fields(TargetColumn)}
+        column = TargetColumn(**named | {"labels": tuple(row["labels"])})
         columns.setdefault(row["relation"], []).append(column)
     return columns
 

@@ -15,6 +15,8 @@ class TargetColumn:
     type: str  # as format_type spells it: of a domain the type under it, of an extension's type its bare name
     own_name: str | None = None  # of a domain or an enum
     labels: tuple[str, ...] = ()  # of an enum
+    is_array: bool = False  # of what the three say
+    array_name: str | None = None  # of a domain over the array
     not_null: bool = False
     has_default: bool = False  # or is an identity
     identity: bool = False

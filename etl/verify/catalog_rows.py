@@ -33,6 +33,7 @@ _TABLES = (
     " where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p', 'f')"
 )
 # A domain may stand on another one; what is stored is of the type under the last, with the modifier that this one has.
+# So are the elements of an array (e the type that they are called by, z the one under it).
 _COLUMNS = f"""
 with recursive tables as ({_TABLES}), under (domain, type, modifier) as (
     select d.oid, d.typbasetype, d.typtypmod from pg_catalog.pg_type d where d.typtype = 'd'
@@ -46,14 +47,20 @@ select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attide
        case when a.attcollation <> y.typcollation then l.collname::text end as collation,
        case when not l.collisdeterministic then coalesce(
            to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate) end as nondeterministic_locale,
-       y.typname as type, y.typtype = 'e' as enum, coalesce(u.modifier, a.atttypmod) as modifier
+       coalesce(z.typname, y.typname) as type,
+       array(select b.enumlabel::text from pg_catalog.pg_enum b where b.enumtypid = coalesce(z.oid, y.oid)) as labels,
+       coalesce(i.modifier, u.modifier, a.atttypmod) as modifier,
+       e.oid is not null as is_array, case when i.domain is not null then e.typname end as element
 from tables t
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
 left join pg_catalog.pg_collation l on l.oid = a.attcollation
 left join under u on u.domain = a.atttypid
 join pg_catalog.pg_type y on y.oid = coalesce(u.type, a.atttypid)
-where y.typtype <> 'd'
+left join pg_catalog.pg_type e on e.oid = y.typelem and e.typarray = y.oid
+left join under i on i.domain = e.oid
+left join pg_catalog.pg_type z on z.oid = coalesce(i.type, e.oid)
+where y.typtype <> 'd' and z.typtype is distinct from 'd'
 order by t.relname, a.attnum
 """
 # to_jsonb: conenforced exists from PostgreSQL 18 on
@@ -184,7 +191,11 @@ async def read_types(target: asyncpg.Connection, schema: str, tables: Sequence[s
 async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequence[str]) -> dict[str, dict[str, Column]]:
     columns: dict[str, dict[str, Column]] = {}
     for row in await target.fetch(_COLUMNS, schema, list(tables)):
-        kind = PgType("text") if row["enum"] else type_of(row["type"], row["modifier"])
+        labels = tuple(row["labels"])
+        kind = PgType("text", labels=labels) if labels else type_of(row["type"], row["modifier"])
+        if row["is_array"]:
+            element = kind if row["element"] is None else PgType(row["element"], base=kind)
+            kind = PgType(f"{kind}[]", base=element)
         columns.setdefault(row["table"], {})[row["name"]] = Column(
             kind,
             row["not_null"],
@@ -200,9 +211,6 @@ async def _read_columns(target: asyncpg.Connection, schema: str, tables: Sequenc
 
 def type_of(name: str, modifier: int) -> PgType:
     """A type by its name in pg_type and its modifier (src/backend/utils/adt: ``*typmodin``)."""
-    if name.startswith("_"):  # so are arrays called
-        element = type_of(name[1:], modifier)
-        return PgType(f"{element}[]", base=element)
     short = SHORT_NAMES.get(name, name)
     if modifier == NO_MODIFIER:
         return PgType(short)

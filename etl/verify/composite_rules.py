@@ -1,4 +1,4 @@
-"""Values made of values: arrays of scalars, which SQLite holds as JSON arrays, and ranges.
+"""Values made of values: arrays, which SQLite holds as JSON arrays, and ranges.
 
 Invariant: each element and each bound is what its own type must hold for it; one without equivalent leaves the whole
 without one.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import orjson
 
 from etl.model import PgType, Reading, StorageClass
+from etl.verify.document_arrays import spelled_items
 from etl.verify.kinds import ELEMENT_NUMBERS, element_of, sent_as
 from etl.verify.null_cells import reads_as_null
-from etl.verify.wire import TEXT_TYPES, unpack_numeric
+from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES, unpack_numeric
 
 Stored = int | float | bytes
 PayloadOf = Callable[[StorageClass, Stored, PgType, Reading], bytes | None]
@@ -53,6 +54,12 @@ def array_payload(value: Stored, kind: PgType, reading: Reading, payload_of: Pay
         return None
     if EMPTY_ARRAY.fullmatch(value):
         return struct.pack(">iiI", 0, 0, number)
+    if element.name in DOCUMENT_TYPES:
+        documents = spelled_items(value, is_jsonb=element.name == "jsonb")
+        if documents is None:
+            return None
+        texts = [_NULL_LENGTH if text is None else _with_length(text) for text in documents]
+        return _array(texts, None in documents, number)
     opening, items, has_null = OPENING.match(value), [], False
     at = opening.end() if opening else len(value)
     while (match := ITEM.match(value, at)) is not None:
@@ -64,12 +71,20 @@ def array_payload(value: Stored, kind: PgType, reading: Reading, payload_of: Pay
         if payload is None and not null:
             return None
         has_null |= null
-        items.append(_NULL_LENGTH if payload is None else struct.pack(">i", len(payload)) + payload)
+        items.append(_NULL_LENGTH if payload is None else _with_length(payload))
         if match[5] == b"]":
             closed = not value[at:].strip(b" \t\n\r")
-            head = struct.pack(">iiIii", 1, has_null, number, len(items), 1)
-            return head + b"".join(items) if closed else None
+            return _array(items, has_null, number) if closed else None
     return None
+
+
+def _with_length(payload: bytes) -> bytes:
+    return struct.pack(">i", len(payload)) + payload
+
+
+def _array(items: Sequence[bytes], has_null: bool, number: int) -> bytes:
+    """``items`` with their length words."""
+    return struct.pack(">iiIii", 1, has_null, number, len(items), 1) + b"".join(items)
 
 
 def _stored(match: re.Match[bytes], element: PgType) -> tuple[StorageClass, Stored | None] | None:

@@ -44,6 +44,7 @@ ELEMENT_NUMBERS = {
     "daterange": 3912,
     "int8range": 3926,
 }
+READ_AS_TEXT = frozenset({"citext", "json", "jsonb"})
 
 
 def underlying(kind: PgType) -> PgType:
@@ -71,12 +72,13 @@ def has_number(kind: PgType) -> bool:
 def sent_as(kind: PgType) -> str | None:
     """The type that a column is cast to when it is read, None where it is read as it is.
 
-    An array of a domain, an enum or citext names elements whose number is another one in every database.
+    An array of a domain, an enum or citext names elements whose number is another one in every database. Elements
+    of json and jsonb are compared as the server spells them.
     """
     if not is_array(kind) or kind.base is None:
         return None
     element = underlying(kind.base)
-    if element.labels or element.name == "citext":
+    if element.labels or element.name in READ_AS_TEXT:
         return "text[]"
     return None if element == kind.base else f"{element}[]"
 

@@ -14,16 +14,32 @@ from etl.transform.schema.types import parse_type
 
 def target_type(column: TargetColumn, place: str) -> PgType:
     """The type of a column; raises PlanError that names ``place`` and the type."""
+    kind = _type_under_array(column, place)
+    if not column.is_array:
+        return kind
+    array = PgType(f"{kind}[]", base=kind)
+    return array if column.array_name is None else PgType(column.array_name, base=array)
+
+
+def _type_under_array(column: TargetColumn, place: str) -> PgType:
+    """The type of a column's values; of the elements, where they are arrays."""
     if column.labels:
         return PgType(column.own_name or column.type, labels=column.labels)
     try:
         kind = parse_type(column.type)
     except UsageError:
-        raise PlanError(
-            f"{place}: nothing is known of the type {column.type}, which the target's column {column.name} has",
-            f"--ignore-columns '{place}' leaves it behind; or alter the column to text, and back after the run",
-        ) from None
+        raise _unknown(column, place) from None
+    if column.is_array and kind.name.endswith("[]"):  # by a domain over the inner array
+        raise _unknown(column, place)
     return kind if column.own_name is None else PgType(column.own_name, base=kind)
+
+
+def _unknown(column: TargetColumn, place: str) -> PlanError:
+    shown = f"{column.own_name or column.type}[]" if column.is_array else column.type
+    return PlanError(
+        f"{place}: nothing is known of the type {shown}, which the target's column {column.name} has",
+        f"--ignore-columns '{place}' leaves it behind; or alter the column to text, and back after the run",
+    )
 
 
 def with_collation_of(plan: Plan, schema: str) -> Plan:
