@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from etl.extract.reader import Reader
 from etl.extract.snapshot import Snapshot
-from etl.model import IndexPlan, Plan, Problem, RefusedRow, SourcePage, TablePlan, TableSurvey, Way
+from etl.model import NOCASE_COLLATION, IndexPlan, Plan, Problem, RefusedRow, SourcePage, TablePlan, TableSurvey, Way
 from etl.phases.clock import Clock
 from etl.phases.rejections import named_rows
 from etl.phases.source_pages import read, with_columns
@@ -30,7 +30,7 @@ from etl.tasks import together
 from etl.threads import in_thread
 from etl.transform.schema.decide import is_doubted
 from etl.transform.survey.entry_sizes import long_rows
-from etl.transform.survey.key_values import is_exact, key_digests, term_columns
+from etl.transform.survey.key_values import is_exact, is_plain, key_digests, term_columns
 from etl.transform.survey.trial import try_column
 
 NAMED_ROWS = 20
@@ -69,6 +69,7 @@ class _Search:
         ]
         self._unreadable = [index for index in doubtful_keys(table, coerced) if term_columns(table, index) is None]
         self._long = [(index, KeyFinding(index), KeyFinding(index, is_certain=False)) for index in long_indexes(table)]
+        self._beyond_ascii: set[str] = set()  # columns that ICU compares by rules of its own
         self._row_count = 0
 
     @property
@@ -87,6 +88,8 @@ class _Search:
                 raise ContradictedPlanError
         arrays = {column.name: trial.array for column, trial in zip(part.columns, trials, strict=True)}
         for _, terms, repeated in self._keys:
+            without_case = [column.name for column, _ in terms if column.collation == NOCASE_COLLATION]
+            self._beyond_ascii |= {name for name in without_case if not is_plain(arrays[name])}
             digests, rows = key_digests(terms, arrays)
             repeated.add(digests, rows.astype(np.int64) + self._row_count)
         for index, surely, perhaps in self._long:
@@ -102,7 +105,7 @@ class _Search:
             if settled.count:
                 why = "its WHERE leaves rows out" if index.predicate else ""
                 found.append(KeyFinding(index, settled.count, rows, index.predicate is None, why))
-            elif not is_exact(self.table, index) and self._row_count > 1:
+            elif not is_exact(self.table, index, self._beyond_ascii) and self._row_count > 1:
                 found.append(_unreadable(index))
         return [*found, *(finding for _, *pair in self._long for finding in pair if finding.count)]
 

@@ -7,7 +7,7 @@ Invariant: rows of one digest are the same to the index. Rows of different diges
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from itertools import pairwise
 
@@ -44,12 +44,22 @@ def term_columns(table: TablePlan, index: IndexPlan) -> list[tuple[ColumnPlan, b
     return terms
 
 
-def is_exact(table: TablePlan, index: IndexPlan) -> bool:
-    """Whether rows of different digests are different to the index."""
+def is_exact(table: TablePlan, index: IndexPlan, beyond_ascii: Collection[str] = ()) -> bool:
+    """Whether rows of different digests are different to the index.
+
+    ``beyond_ascii``: the columns under NOCASE_COLLATION that hold more than printable ASCII. Of that the collation
+    keeps apart whatever SQLite's NOCASE does.
+    """
     terms = term_columns(table, index)
     return terms is not None and all(
-        _is_exact(column.type) and column.collation != NOCASE_COLLATION for column, _ in terms
+        _is_exact(column.type) and not (column.collation == NOCASE_COLLATION and column.name in beyond_ascii)
+        for column, _ in terms
     )
+
+
+def is_plain(array: pa.Array) -> bool:
+    """Whether all texts are of printable ASCII; a control character means nothing to ICU."""
+    return bool(pc.all(pc.match_substring_regex(array, r"\A[ -~]*\z"), min_count=0).as_py())
 
 
 def _is_exact(type: PgType) -> bool:  # noqa: A002
