@@ -93,18 +93,37 @@ async def load_table(
     except (RefusedValueError, DoubtfulTypeError) as contradiction:
         decided = await decide_again(run.snapshot, reader, table, run.options, run.progress, contradiction)
     except TargetError as error:
-        if table.way is Way.CREATE and table.loaded is not table and is_beyond_its_type(error):
-            decided = with_plain_columns(table)  # an expression has no value where SQLite has one
+        if is_not_computed(table, error):
+            decided = with_plain_columns(table)
         elif run.options.on_error == "reject" and refuses_a_row(error):
             decided = table
         else:
             raise
+    try:
+        return decided, await load_anew(run, destination, reader, decided)
+    except TargetError as error:
+        if not is_not_computed(decided, error):
+            raise
+    plain = with_plain_columns(decided)
+    return plain, await load_anew(run, destination, reader, plain)
+
+
+def is_not_computed(table: TablePlan, error: TargetError) -> bool:
+    """Whether an expression of the table has no value where SQLite has one."""
+    return table.way is Way.CREATE and table.loaded is not table and is_beyond_its_type(error)
+
+
+async def load_anew(run: Run, destination: Destination, reader: Reader, table: TablePlan) -> LoadedTable:
+    """The table from its start as the first attempt has decided it; without the rows that may be set aside."""
+    run.progress.start_table(table.source.name, table.source.rows_estimate)
     if isinstance(destination, Staging):
         async with run.connections.borrow() as connection:
-            (statement,) = ddl.create_tables(Plan(destination.schema, (decided,)), destination.schema)
+            (statement,) = ddl.create_tables(Plan(destination.schema, (table,)), destination.schema)
             await guarded(connection, destination.execute_anew(connection, statement))
     rejects = run.rejects.file_of(table.source.name) if run.rejects and run.options.on_error == "reject" else None
-    return decided, await load_rows(run, destination, reader, decided.loaded, rejects)
+    account = await load_rows(run, destination, reader, table.loaded, rejects)
+    await compute_virtual_columns(run, destination, table)
+    return account
 
 
 async def compute_virtual_columns(run: Run, destination: Destination, table: TablePlan) -> None:

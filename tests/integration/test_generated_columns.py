@@ -112,3 +112,32 @@ async def test_a_virtual_expression_that_the_server_cannot_compute_leaves_a_plai
         assert await server.fetchval("select product from vast where a = 1e300") == float("inf")
     finally:
         await server.close()
+
+
+async def test_an_expression_without_a_value_is_seen_in_a_table_that_begins_anew(
+    etl: EtlCommand, database_dsn: str, make_source: MakeSource
+) -> None:
+    """A type that was widened, or a row that was set aside, does not hide that the server cannot compute a product."""
+    for kind in ("virtual", "stored"):
+        path = make_source(
+            f"create table {kind}_one (id integer primary key, a real, p decimal(6,2), more real as (a * a) {kind});"
+            f"insert into {kind}_one (a, p) values (1, 1.001), (1e300, 2.5);",
+            name=f"{kind}.db",
+        )
+        done = etl("migrate", path, database_dsn)
+        assert done.status == 5, done.err
+        assert f"load: {kind}_one: 2 rows" in done.err
+        assert f"generated column {kind}_one.more: the column holds today's values as plain data" in done.out
+    path = make_source(
+        "create table rejecting (id integer primary key, a real, p int, more real as (a * a));"
+        "insert into rejecting (a, p) values (1, 'x'), (1e300, 3);",
+        name="rejecting.db",
+    )
+    done = etl("migrate", path, database_dsn, "--on-error", "reject")
+    assert "generated column rejecting.more: the column holds today's values as plain data" in done.out, done.err
+    server = await asyncpg.connect(database_dsn)
+    try:
+        for table in ("virtual_one", "stored_one", "rejecting"):
+            assert await server.fetchval(f"select more from {table} where id = 2") == float("inf")
+    finally:
+        await server.close()
