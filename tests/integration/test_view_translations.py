@@ -116,6 +116,11 @@ LISTED = {
     "numbers_inside": ("select id from item where doc ->> 'n' > 3", "another order"),
     "from_the_end": ("select doc ->> '$.l[#-1]' as x from item", "the path $.l[#-1] is not translated"),
     "by_what_is_inside": ("select id from item order by doc ->> 's'", "another order"),
+    "type_shown": ("select json_type(doc, '$.s') as x from item", "does not keep how a number was written"),
+    "by_type": ("select id from item order by json_type(doc, '$.s')", "another order"),
+    "types_counted": ("select count(*) as c from item group by json_type(doc, '$.s')", "how a number was written"),
+    "types_told_apart": ("select count(distinct json_type(doc)) as c from item", "told apart otherwise"),
+    "values_told_apart": ("select count(distinct doc ->> 's') as c from item", "told apart otherwise"),
     "recursive_twice": (
         "with recursive c(x) as (select 1 union all select x + 1 from c where x < 3 union all select x from"
         " c where x > 9)"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from etl.transform.schema.json_paths import JSON_VALUE
+from etl.transform.schema.json_paths import JSON_TYPE, JSON_VALUE
 from etl.transform.schema.names import quote_text
 from etl.transform.schema.operators import BIGINT, DOUBLE, TEXT, Operators
 from etl.transform.schema.scope import Operand, QueryScope, find_column
@@ -46,6 +46,8 @@ class Aggregates(Operators):
         if len(arguments) != 1:
             raise Untranslatable(f"{name}() with {len(arguments)} arguments is not translated")
         operand = self.value(arguments[0])
+        if distinct and operand.kind in {JSON_VALUE, JSON_TYPE}:
+            raise Untranslatable("values inside documents are told apart otherwise")
         if name in {"min", "max"}:
             return self._extreme_row(name, operand, arguments[0], where)
         if name == "count":
@@ -79,7 +81,7 @@ class Aggregates(Operators):
 
     def _extreme_row(self, name: str, operand: Operand, node: exp.Expression, where: str) -> Operand:
         self._require_bytes(node, True)
-        if operand.kind in {"boolean", "uuid", "json", "jsonb", JSON_VALUE}:
+        if operand.kind in {"boolean", "uuid", "json", "jsonb", JSON_VALUE, JSON_TYPE}:
             raise Untranslatable(f"{name}() of {operand.type} is not translated")
         collated = f'{operand.sql} collate "C"' if operand.kind == "text" else operand.sql
         return replace(operand, sql=f"{name}({collated}){where}", constant=False)

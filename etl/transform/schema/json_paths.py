@@ -67,7 +67,12 @@ def array_length(document: exp.Expression, path: exp.Expression | None, scope: S
 
 
 def as_shown(operand: Operand) -> Operand:
-    """A value inside a document as text, which a view shows; true and false are SQLite's 1 and 0."""
+    """A value inside a document as text, which a view shows; true and false are SQLite's 1 and 0.
+
+    Raises Untranslatable for its type.
+    """
+    if operand.kind == JSON_TYPE:
+        raise Untranslatable("json_type() is compared only: jsonb does not keep how a number was written")
     if operand.kind != JSON_VALUE:
         return operand
     value = operand.sql

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from etl.transform.schema.json_paths import JSON_VALUE
+from etl.transform.schema.json_paths import JSON_TYPE, JSON_VALUE
 from etl.transform.schema.scope import Operand
 from etl.transform.schema.syntax import Untranslatable, unwrapped
 
@@ -42,7 +42,7 @@ def place_of(node: exp.Expression, names: Sequence[str]) -> int | None:
 
 def direction(operand: Operand, term: exp.Expression) -> str:
     """A term of an ORDER BY: text by bytes, NULLs where SQLite has them."""
-    if operand.kind == JSON_VALUE:
+    if operand.kind in {JSON_VALUE, JSON_TYPE}:
         raise Untranslatable("values inside documents have another order")
     collated = f'{operand.sql} collate "C"' if operand.kind == "text" else operand.sql
     nulls = "first" if term.args.get("nulls_first") else "last"

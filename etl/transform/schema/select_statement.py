@@ -117,7 +117,9 @@ class Select:
                 require_bytes([listed[place][2]])
                 terms.append(listed[place][1]().sql)
             else:
-                terms.append(self._value(node).sql)
+                operand = self._value(node)
+                as_shown(operand)  # what cannot be shown is not told apart either
+                terms.append(operand.sql)
         return terms
 
     def _order(self, selected: Sequence[tuple[str, Operand, str]]) -> list[str]:
