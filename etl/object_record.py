@@ -26,7 +26,7 @@ from etl.model import (
     Way,
 )
 
-OF_A_COLUMN = ("not_null", "identity", "default", "generated", "collation")
+OF_A_COLUMN = ("not_null", "identity", "default", "generated", "virtual", "collation")
 
 Made = TypeVar("Made")
 
