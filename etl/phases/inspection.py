@@ -169,6 +169,8 @@ async def find_problems(
         return problems_of(plan.tables, surveys, ()), ()
     keys, uncertain = await read_all_key_problems(snapshot, plan, surveys, clock, options.page_bytes)
     orphans = await read_all_orphans(snapshot, plan, clock)
+    if options.orphan_rule != "stop":  # it has no say over a foreign key that stays where it is, in a filled table
+        orphans = tuple(lost for lost in orphans if lost.table in {table.source.name for table in plan.filled.tables})
     return (*problems_of(plan.tables, surveys, orphans), *keys), uncertain
 
 

@@ -106,6 +106,25 @@ async def test_a_refused_run_lists_every_problem(etl: EtlCommand, make_source: M
     assert await names_in(database_dsn) == []
 
 
+def test_a_refused_run_lists_orphans_only_where_nothing_was_said_of_them(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str
+) -> None:
+    """What --orphans settles stops no run, and a hint at the flag that was set helps nobody."""
+    source = make_source(
+        "create table p (id integer primary key, day date);"
+        "create table c (id integer primary key, p integer references p(id));"
+        "insert into p values (1, 'some day'); insert into c values (1, 5);"
+    )
+    refused = etl("migrate", source, database_dsn)
+    assert refused.status == 1
+    assert "some day" in refused.err
+    assert "c.p: 1 time" in refused.err
+    settled = etl("migrate", source, database_dsn, "--orphans", "not-valid")
+    assert settled.status == 1
+    assert "some day" in settled.err
+    assert "c.p" not in settled.err
+
+
 def test_a_sample_says_so_at_both_ends(etl: EtlCommand, make_source: MakeSource) -> None:
     """The first line and the verdict; what lies behind the sample is not claimed."""
     source = make_source("create table t (d date);", {"t": [("2024-01-01",)] * 30 + [("x",)]})
