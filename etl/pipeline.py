@@ -164,9 +164,9 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
     constraints = Constraints(run, staging, inner, loaded)
     held = HeldProgress(run.progress)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(beside(run.snapshot.quick_check()))  # begun while the server alone is at work
         with run.clock.phase("build"):
-            async with beside(run.snapshot.quick_check()):  # the server is at work, and nobody here
-                await constraints.build_keys()
+            await constraints.build_keys()
             comparing = None
             # where no row goes any more, they are compared meanwhile, if the server has room for us
             if run.options.verify != "none" and run.rejects is None and await run.session.spare.fill():

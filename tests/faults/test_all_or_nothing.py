@@ -274,3 +274,21 @@ def test_the_next_insert_gets_the_next_number(source: Path, database_dsn: str) -
     assert inserted
     asyncio.run(execute(database_dsn, "insert into parent (name) values ('new')"))
     assert asyncio.run(execute(database_dsn, "select max(id) from parent")) == [(ROWS + 1,)]
+
+
+def test_a_source_that_is_not_sound_is_never_published(source: Path, tmp_path: Path, database_dsn: str) -> None:
+    """Rows that read well prove nothing when a page of the file is damaged: SQLite's own check is heard to its end."""
+    asyncio.run(execute(database_dsn, BYSTANDER))
+    before = asyncio.run(target_state(database_dsn))
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(source.read_bytes())
+    with closing(sqlite3.connect(damaged)) as connection:
+        (page_size,) = connection.execute("pragma page_size").fetchone()
+        (root,) = connection.execute("select rootpage from sqlite_schema where name = 'child_parent'").fetchone()
+    with damaged.open("r+b") as file:
+        file.seek((root - 1) * page_size + 8)
+        file.write(b"\xff\xff\xff\xff")  # its rightmost child lies beyond the file: no table's rows are touched
+    done = migrate(damaged, database_dsn, "--no-keep")
+    assert done.returncode == 1, done.stderr
+    assert "the database is damaged" in done.stderr
+    assert asyncio.run(target_state(database_dsn)) == before
