@@ -82,6 +82,7 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     index_sql = {name: sql for kind, name, _, sql in objects if kind == "index"}
     sequences = await _sequences(connection, listed)
     views = await read_views(connection, ((name, sql) for kind, name, _, sql in objects if kind == "view"))
+    spelled = {_fold(name): name for kind, name, _, _ in objects if kind in {"table", "view"}}
     tables, skipped = [], []
     for kind, name, parent, sql in objects:
         if kind in {"index", "view"}:
@@ -91,7 +92,7 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
             tables += [table] if table is not None else []
             skipped.append(said)
             continue
-        reason = _skipped_object(kind, name, parent, sql or "", listed)
+        reason = _skipped_object(kind, name, spelled.get(_fold(parent), parent), sql or "", listed)
         if reason:
             skipped.append(reason)
             continue
@@ -267,6 +268,11 @@ def _grouped(rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]
     for name, *row in rows:
         groups[name].append(row)
     return groups
+
+
+def _fold(name: str) -> str:
+    """The name as SQLite compares it: a trigger's statement may spell its table otherwise than the table does."""
+    return name.encode().lower().decode()  # bytes fold ASCII only
 
 
 def _quote(name: str) -> str:

@@ -6,7 +6,7 @@ without a place there, and a place that must hold a value and gets none, is an e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -53,13 +53,14 @@ def match_target(plan: Plan, found: Sequence[TargetTable], options: Options) -> 
     matched = tuple(matching.match(table, find(table.name, tables)) for table in planned)
     if matching.problems:
         raise _all_problems(matching.problems, options)
+    views = tuple(_missing_views(plan, found, options))
     plan = replace(
         plan,
         tables=matched,
         kept=tuple(table.name for table in kept),
         notes=(*_notes_on(plan, matched), *matching.notes),
-        untranslated=tuple(_still_untranslated(plan, matched)),
-        source_views=tuple(_missing_views(plan, found, options)),
+        untranslated=tuple(_still_untranslated(plan, matched, views)),
+        source_views=views,
     )
     return with_views(adopt_parents(plan, [table for table in tables if options.mode != "replace"], options))
 
@@ -253,12 +254,12 @@ def _notes_on(plan: Plan, matched: Sequence[TablePlan]) -> tuple[str, ...]:
     return tuple(note for note in plan.notes if not note.startswith(tuple(f"{name}:" for name in dropped)))
 
 
-def _still_untranslated(plan: Plan, matched: Sequence[TablePlan]) -> Iterable[SkippedObject]:
-    """Without what the target's own schema has decided: the constraints and triggers of filled and kept tables."""
-    ways: Mapping[str, Way] = {table.source.name: table.way for table in matched}
-    return (
-        thing for thing in plan.untranslated if thing.table is None or ways.get(thing.table, Way.FILL) is Way.CREATE
-    )
+def _still_untranslated(
+    plan: Plan, matched: Sequence[TablePlan], views: Sequence[SourceView]
+) -> Iterable[SkippedObject]:
+    """Without what the target's own schema has decided: constraints and triggers of its own tables and views."""
+    made = {table.source.name for table in matched if table.way is Way.CREATE} | {view.name for view in views}
+    return (thing for thing in plan.untranslated if thing.table is None or thing.table in made)
 
 
 def _missing_views(plan: Plan, found: Sequence[TargetTable], options: Options) -> Iterable[SourceView]:

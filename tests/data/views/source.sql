@@ -23,4 +23,5 @@ create view latest (t, "when") as select title, added from book join author usin
 create view emails as select distinct email from author;
 create view trailing as select name, 'x' as mark from author where born < '1900-01-01' union all select title, case when sold then 'y' end from book;
 create view derived as select n.name, n.total + 1 as next from (select name, length(name) as total from author) as n where n.total > 3;
+create trigger written instead of insert on EVERYTHING begin select 1; end;
 create view stamps as select date(added) as day, datetime(added) as moment from author;
