@@ -242,6 +242,13 @@ async def test_columns_that_postgresql_forbids_get_a_suffix(plan_case) -> None:
     assert sum("boxes: the column" in note for note in plan.notes) == 5
 
 
+async def test_names_fold_ascii_only(plan_case) -> None:
+    """SQLite has a table äb beside ÄB: a foreign key and a check that take one for the other are worse than none."""
+    table = target_table(await plan_case("odd_names"), "äb")
+    assert [(key.parent, key.columns, key.parent_columns) for key in table.foreign_keys] == [("ÄB", ("ä",), ("code",))]
+    assert [check.condition for check in table.checks] == ['"Ä" > 0']
+
+
 def test_long_names_are_cut_between_characters_and_told_apart() -> None:
     """63 bytes, not characters; a hash of the whole name keeps two of them different."""
     one, two = fit("я" * 40 + "1"), fit("я" * 40 + "2")

@@ -12,6 +12,7 @@ from etl.model import ColumnPlan, ForeignKeyPlan, PgType, Plan, SkippedObject, T
 from etl.options import Options
 from etl.transform.rows.arrow_types import underlying
 from etl.transform.schema.column_readings import reading_of
+from etl.transform.schema.names import fold
 from etl.transform.schema.target_types import target_type
 from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
@@ -19,13 +20,13 @@ from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 def adopt_parents(plan: Plan, found: Sequence[TargetTable], options: Options) -> Plan:
     """The plan with the foreign keys of created tables onto filled and kept ones as those have their keys."""
     created = {table.name for table in plan.tables if table.way is Way.CREATE}
-    parents = {table.name.lower(): table for table in found if table.name not in created}
+    parents = {fold(table.name): table for table in found if table.name not in created}
     untranslated: list[SkippedObject] = []
     tables = []
     for table in plan.tables:
         keys = []
         for key in table.foreign_keys:
-            parent = None if key.parent in created or table.way is Way.FILL else parents.get(key.parent.lower())
+            parent = None if key.parent in created or table.way is Way.FILL else parents.get(fold(key.parent))
             if parent is None:
                 keys.append(key)
                 continue
@@ -115,8 +116,8 @@ def with_listed(plan: Plan, things: Sequence[SkippedObject]) -> Plan:
 
 
 def _adopt(key: ForeignKeyPlan, parent: TargetTable) -> ForeignKeyPlan | None:
-    by_lower: Mapping[str, str] = {column.name.lower(): column.name for column in parent.columns}
-    columns = tuple(by_lower.get(name.lower(), "") for name in key.parent_columns)
+    by_lower: Mapping[str, str] = {fold(column.name): column.name for column in parent.columns}
+    columns = tuple(by_lower.get(fold(name), "") for name in key.parent_columns)
     if "" in columns or frozenset(columns) not in parent.unique_keys:
         return None
     return replace(key, parent=parent.name, parent_columns=columns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from etl.transform.schema.names import fold
 from etl.transform.schema.tokens import Token, UnreadableDefinition, matching, split_at_commas, text_of, tokens_of
 
 COLUMN_CONSTRAINTS = frozenset(
@@ -80,7 +81,7 @@ def read_collations(sql: str) -> dict[str, str]:
         collations = read_table_definition(sql).collations
     except UnreadableDefinition:
         return {}
-    return {name.lower(): collation for name, collation in collations.items()}
+    return {fold(name): collation for name, collation in collations.items()}
 
 
 def read_index_definition(sql: str) -> IndexDefinition:

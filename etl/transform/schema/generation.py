@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from etl.model import Affinity, ColumnPlan, Plan, SkippedObject, SourceTable, TablePlan, Way
 from etl.transform.schema.expressions import translate_value
-from etl.transform.schema.names import quote
+from etl.transform.schema.names import fold, quote
 from etl.transform.schema.scope import Operand, Scope
 from etl.transform.schema.syntax import Untranslatable, parse
 from etl.transform.schema.types import INTEGER_TYPES
@@ -24,8 +24,8 @@ NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.NUMERIC, Affinity.REA
 
 def generated_expression(sql: str, column: ColumnPlan, table: SourceTable, scope: Scope) -> str:
     """The expression as PostgreSQL computes it for this column. Raises Untranslatable."""
-    generated = {other.name.lower() for other in table.columns if other.generated}
-    names = {node.name.lower() for node in parse(sql).find_all(exp.Column)}
+    generated = {fold(other.name) for other in table.columns if other.generated}
+    names = {fold(node.name) for node in parse(sql).find_all(exp.Column)}
     if names & generated:
         raise Untranslatable("it is computed from another generated column, which PostgreSQL does not allow")
     stored = {name: found for name, found in scope.items() if name not in generated}

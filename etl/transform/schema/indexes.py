@@ -85,9 +85,9 @@ class IndexPlanner:
             self._skip("unique constraint", f"UNIQUE ({', '.join(columns)})", problem)
             return
         names = tuple(self.columns[name].name for name in columns)
-        lowered = tuple(name.lower() for name in columns)
+        lowered = tuple(fold(name) for name in columns)
         given = next(
-            (u.name for u in self.definition.uniques if tuple(c.lower() for c in u.columns) == lowered and u.name), None
+            (u.name for u in self.definition.uniques if tuple(fold(c) for c in u.columns) == lowered and u.name), None
         )
         wanted = given or self._derived_name(names, "key")
         if any(self._folds_case(term) for term in index.terms):

@@ -47,7 +47,7 @@ def allowed_column(name: str) -> str:
 
 def fold(name: str) -> str:
     """The name as PostgreSQL reads it without quotes: ASCII letters in lower case."""
-    return "".join(char.lower() if char.isascii() else char for char in name)
+    return name.lower() if name.isascii() else "".join(char.lower() if char.isascii() else char for char in name)
 
 
 def fit(name: str) -> str:

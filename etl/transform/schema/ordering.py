@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from etl.transform.schema.json_paths import JSON_TYPE, JSON_VALUE
+from etl.transform.schema.names import fold
 from etl.transform.schema.scope import Operand
 from etl.transform.schema.syntax import Untranslatable, unwrapped
 
@@ -35,7 +36,7 @@ def place_of(node: exp.Expression, names: Sequence[str]) -> int | None:
         place = int(str(node.this)) - 1
         return place if 0 <= place < len(names) else None
     if isinstance(node, exp.Column) and not node.table:
-        found = [place for place, name in enumerate(names) if name.lower() == node.name.lower()]
+        found = [place for place, name in enumerate(names) if fold(name) == fold(node.name)]
         return found[0] if len(found) == 1 else None
     return None
 

@@ -240,13 +240,13 @@ class TablePlanner:
     # --- constraints -----------------------------------------------------------------------------------------------
 
     def _scope(self, columns: Sequence[ColumnPlan]) -> Scope:
-        collations = {name.lower(): collation for name, collation in self.definition.collations.items()}
+        collations = {fold(name): collation for name, collation in self.definition.collations.items()}
         return {
-            column.source.name.lower(): ScopeColumn(
+            fold(column.source.name): ScopeColumn(
                 column.name,
                 column.type,
                 column.source.affinity,
-                collations.get(column.source.name.lower(), "BINARY"),
+                collations.get(fold(column.source.name), "BINARY"),
             )
             for column in columns
         }

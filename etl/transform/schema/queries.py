@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from etl.transform.schema.names import quote
+from etl.transform.schema.names import fold, quote
 from etl.transform.schema.ordering import place_of, rows_at_the_end
 from etl.transform.schema.relations import Query, Relation, as_relation, column_list, require_bytes
 from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn
@@ -71,7 +71,7 @@ class QueryTranslator:
             else:
                 query = _renamed(inner.translate(cte.this), cte)
             rendered.append(f"{quote(cte.alias)} ({column_list(query.names)}) as ({query.sql})")
-            relations[cte.alias.lower()] = as_relation(quote(cte.alias), query)
+            relations[fold(cte.alias)] = as_relation(quote(cte.alias), query)
         body = node.copy()
         body.set("with_", None)
         query = inner.translate(body)
@@ -90,7 +90,7 @@ class QueryTranslator:
         relations = dict(self.relations)
         inner = QueryTranslator(relations, self.used, self.outer, by_bytes=True)
         first = _renamed(inner.translate(union.this), cte)
-        relations[cte.alias.lower()] = as_relation(quote(cte.alias), replace(first, keys=(), is_ordered=False))
+        relations[fold(cte.alias)] = as_relation(quote(cte.alias), replace(first, keys=(), is_ordered=False))
         return self._united(union, first, inner.translate(union.expression))
 
     def _set_operation(self, node: exp.Expression) -> Query:
@@ -129,7 +129,7 @@ class QueryTranslator:
 
 def reads(node: exp.Expression, name: str) -> bool:
     """Whether the query names a table so."""
-    return any(table.name.lower() == name.lower() for table in node.find_all(exp.Table))
+    return any(fold(table.name) == fold(name) for table in node.find_all(exp.Table))
 
 
 def _renamed(query: Query, cte: exp.Expression) -> Query:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etl.model import Affinity, SourceCatalog, SourceForeignKey, SourceTable
+from etl.transform.schema.names import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class Reference:
 
 def resolve_references(catalog: SourceCatalog) -> Mapping[str, tuple[Reference, ...]]:
     """The foreign keys of every table by its name, in the order of declaration."""
-    tables = {table.name.lower(): table for table in catalog.tables}
+    tables = {fold(table.name): table for table in catalog.tables}
     return {
-        table.name: tuple(_resolve(key, tables.get(key.parent.lower())) for key in table.foreign_keys)
+        table.name: tuple(_resolve(key, tables.get(fold(key.parent))) for key in table.foreign_keys)
         for table in catalog.tables
     }
 
@@ -34,9 +35,9 @@ def resolve_references(catalog: SourceCatalog) -> Mapping[str, tuple[Reference, 
 def _resolve(key: SourceForeignKey, parent: SourceTable | None) -> Reference:
     if parent is None:
         return Reference(key, problem=f"its parent table {key.parent} is not part of this run")
-    spelled = {column.name.lower(): column.name for column in parent.columns}
+    spelled = {fold(column.name): column.name for column in parent.columns}
     wanted = key.parent_columns or parent.primary_key
-    columns = tuple(spelled.get(name.lower(), "") for name in wanted)
+    columns = tuple(spelled.get(fold(name), "") for name in wanted)
     if not all(columns) or len(columns) != len(key.columns):
         return Reference(key, parent, problem=f"its columns do not match a key of {parent.name}")
     return Reference(key, parent, columns, _key_problem(parent, columns))

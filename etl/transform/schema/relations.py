@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from etl.model import Affinity
 from etl.transform.schema.expressions import condition
-from etl.transform.schema.names import quote
+from etl.transform.schema.names import fold, quote
 from etl.transform.schema.row_order import RowOrder
 from etl.transform.schema.scope import Operand, QueryScope, ScopeColumn
 from etl.transform.schema.syntax import Untranslatable, written
@@ -114,8 +114,8 @@ class Sources:
 
     def _common_names(self) -> list[str]:
         """The columns by which a NATURAL join compares: those that the new table shares with any before it."""
-        names = {name.lower() for _, relation, _ in self.sources[:-1] for name in relation.names}
-        return [name for name in self.sources[-1][1].names if name.lower() in names]
+        names = {fold(name) for _, relation, _ in self.sources[:-1] for name in relation.names}
+        return [name for name in self.sources[-1][1].names if fold(name) in names]
 
     def _using(self, names: Sequence[str], side: str, before: Mapping[str, ScopeColumn | None]) -> str:
         """The equality of the merged columns; alone they mean the left one, or whichever of the two is there."""
@@ -124,14 +124,14 @@ class Sources:
         for name in map(str.lower, names):
             owners = [rel for _, rel, merged in self.sources[:-1]
                       if name in map(str.lower, rel.names) and name not in merged]  # fmt: skip
-            left, right = before.get(name), self.columns.get(f"{alias.lower()}.{name}")
+            left, right = before.get(name), self.columns.get(f"{fold(alias)}.{name}")
             if len(owners) != 1 or left is None or right is None:
                 raise Untranslatable(f"a join by {name}, which several tables have, is not translated")
             scope = QueryScope({**self.columns, f"{LEFT_SIDE}.{name}": left}, self.scope.subquery)
             equal = exp.EQ(this=exp.column(name, table=LEFT_SIDE), expression=exp.column(name, table=alias))
             conditions.append(condition(equal, scope))
             self.columns[name] = self.merged[name] = _merged(left, right, side)
-        self.sources[-1] = (alias, relation, {name.lower() for name in names})
+        self.sources[-1] = (alias, relation, {fold(name) for name in names})
         return " and ".join(conditions)
 
     def _source(self, node: exp.Expression) -> str:
@@ -143,10 +143,10 @@ class Sources:
             relation = as_relation(f"({query.sql})", query)
             rendered = f"{relation.sql} as {quote(alias)} ({column_list(query.names)})"
         elif isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
-            found = self.translator.relations.get(node.name.lower())
+            found = self.translator.relations.get(fold(node.name))
             if found is None or (node.db and node.db.lower() != "main"):
                 raise Untranslatable(f"it reads {written(node)}, which is not part of this run")
-            self.translator.used.add(node.name.lower())
+            self.translator.used.add(fold(node.name))
             alias, relation = alias or node.name, found
             rendered = f"{relation.sql} as {quote(alias)}"
         else:
@@ -158,10 +158,10 @@ class Sources:
         self.sources.append((alias, relation, set()))
         for name, column in zip(relation.names, relation.columns, strict=True):
             qualified = replace(column, qualifier=alias)
-            self.columns[f"{alias.lower()}.{name.lower()}"] = qualified
-            ambiguous = name.lower() in self.local
-            self.columns[name.lower()] = None if ambiguous else qualified
-            self.local.add(name.lower())
+            self.columns[f"{fold(alias)}.{fold(name)}"] = qualified
+            ambiguous = fold(name) in self.local
+            self.columns[fold(name)] = None if ambiguous else qualified
+            self.local.add(fold(name))
 
 
 def _merged(left: ScopeColumn, right: ScopeColumn, side: str) -> ScopeColumn:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from etl.model import PLAIN_READING, Affinity, PgType, Reading
-from etl.transform.schema.names import quote
+from etl.transform.schema.names import fold, quote
 from etl.transform.schema.row_order import RowOrder
 from etl.transform.schema.syntax import Untranslatable
 from etl.transform.schema.types import INTEGER_TYPES, NUMBER_TYPES
@@ -94,8 +94,8 @@ def find_column(node: exp.Expression, scope: Scope) -> ScopeColumn | None:
     """The column that the node names, if it names one."""
     if not isinstance(node, exp.Column):
         return None
-    qualified = f"{node.table.lower()}.{node.name.lower()}" if node.table else ""
-    return scope.get(qualified) or scope.get(node.name.lower())
+    qualified = f"{fold(node.table)}.{fold(node.name)}" if node.table else ""
+    return scope.get(qualified) or scope.get(fold(node.name))
 
 
 def query_value(column: ScopeColumn) -> Operand:

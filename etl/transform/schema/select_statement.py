@@ -14,6 +14,7 @@ from sqlglot import exp
 from etl.model import PgType
 from etl.transform.schema.expressions import condition
 from etl.transform.schema.json_paths import as_shown
+from etl.transform.schema.names import fold
 from etl.transform.schema.ordering import place_of, rows_at_the_end
 from etl.transform.schema.relations import Query, Relation, Sources, Translator, require_bytes
 from etl.transform.schema.scalars import Scalars
@@ -30,7 +31,7 @@ class Select:
     def translate(self) -> Query:
         tables = self.sources.render(self.node)
         self.scope = self.sources.scope
-        self.scope.windows = {window.name.lower(): window for window in self.node.args.get("windows") or []}
+        self.scope.windows = {fold(window.name): window for window in self.node.args.get("windows") or []}
         windows = {_over(window) for window in self.node.find_all(exp.Window) if window.args.get("over")}
         self.scope.rows = replace(
             self.sources.rows, settles_ties=len(windows) < 2
@@ -80,7 +81,7 @@ class Select:
                 yield from self._all_of(self.sources.sources)
             elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
                 yield from self._all_of(
-                    [s for s in self.sources.sources if s[0].lower() == node.table.lower()], merged=True
+                    [s for s in self.sources.sources if fold(s[0]) == fold(node.table)], merged=True
                 )
             else:
                 inner = unwrapped(node.this if isinstance(node, exp.Alias) else node)
@@ -93,9 +94,9 @@ class Select:
     ) -> Iterator[tuple[str, Callable[[], Operand], str]]:
         for alias, relation, hidden in sources:
             for name, column in zip(relation.names, relation.columns, strict=True):
-                if not merged and name.lower() in hidden:
+                if not merged and fold(name) in hidden:
                     continue
-                one = None if merged else self.sources.merged.get(name.lower())
+                one = None if merged else self.sources.merged.get(fold(name))
                 yield name, partial(query_value, one or replace(column, qualifier=alias)), column.collation
 
     def _value(self, node: exp.Expression) -> Operand:

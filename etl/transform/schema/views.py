@@ -21,7 +21,7 @@ from etl.model import (
     ViewPlan,
 )
 from etl.transform.schema.definition import read_collations
-from etl.transform.schema.names import column_names, quote
+from etl.transform.schema.names import column_names, fold, quote
 from etl.transform.schema.queries import QueryTranslator
 from etl.transform.schema.relations import SCHEMA, Query, Relation
 from etl.transform.schema.scope import ScopeColumn
@@ -31,21 +31,21 @@ from etl.transform.schema.tokens import UnreadableDefinition, tokens_of
 
 def with_views(plan: Plan) -> Plan:
     """The plan with its views translated for the types that its tables have now."""
-    relations = {table.source.name.lower(): _table_relation(table) for table in plan.tables}
+    relations = {fold(table.source.name): _table_relation(table) for table in plan.tables}
     reasons: dict[str, str] = {}
     views: list[ViewPlan] = []
-    waiting = {view.name.lower(): view for view in plan.source_views}
+    waiting = {fold(view.name): view for view in plan.source_views}
     while waiting:
-        ready = [view for view in waiting.values() if not _reads(view) & (waiting.keys() - {view.name.lower()})]
+        ready = [view for view in waiting.values() if not _reads(view) & (waiting.keys() - {fold(view.name)})]
         for view in ready or list(waiting.values()):
-            del waiting[view.name.lower()]
+            del waiting[fold(view.name)]
             try:
                 planned = _plan_view(view, relations, plan)
             except (Untranslatable, UnreadableDefinition) as reason:
                 reasons[view.name] = str(reason)
                 continue
             views.append(planned)
-            relations[view.name.lower()] = _view_relation(planned)
+            relations[fold(view.name)] = _view_relation(planned)
     others = tuple(thing for thing in plan.untranslated if thing.kind != "view")
     listed = (SkippedObject("view", view.name, view.sql, reasons[view.name])
               for view in plan.source_views if view.name in reasons)  # fmt: skip
@@ -104,7 +104,7 @@ def _table_relation(table: TablePlan) -> Relation:
             column.name,
             column.type,
             column.source.affinity,
-            collations.get(column.source.name.lower(), "BINARY"),
+            collations.get(fold(column.source.name), "BINARY"),
             reading=column.reading,
         )
         for column in table.columns
@@ -156,6 +156,6 @@ def _body(sql: str) -> str:
 def _reads(view: SourceView) -> set[str]:
     """Every word of the view's text that could be the name of another view."""
     try:
-        return {token.name.lower() for token in tokens_of(view.sql) if token.kind in {"word", "quoted", "string"}}
+        return {fold(token.name) for token in tokens_of(view.sql) if token.kind in {"word", "quoted", "string"}}
     except UnreadableDefinition:
         return set()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from etl.transform.schema.aggregates import AGGREGATES, TEXT_AGGREGATES, Aggregates
+from etl.transform.schema.names import fold
 from etl.transform.schema.operators import BIGINT, DOUBLE, NUMBERS
 from etl.transform.schema.ordering import direction
 from etl.transform.schema.scope import Operand, QueryScope, find_column, query_value
@@ -82,7 +83,7 @@ class Windows(Aggregates):
         named: Mapping[str, exp.Expression] = getattr(self.scope, "windows", {})
         base = node
         if node.args.get("alias") is not None:
-            base = named.get(node.alias.lower(), exp.Window())
+            base = named.get(fold(node.alias), exp.Window())
             if base.args.get("alias") is not None or not base.args:
                 raise Untranslatable(f"the window {node.alias} is not translated")
         order = node.args.get("order") or base.args.get("order")

@@ -13,4 +13,6 @@ create table counter_id_seq (id integer primary key);
 create table [in brackets] (`in backticks` int, 'in apostrophes' int);
 create table "😀" ("😀" text unique);
 create index "😀 index" on "😀" ("😀");
+create table "äb" ("Ä" int check ("Ä" > 0), "ä" text references "ÄB");
+create table "ÄB" (code text primary key);
 create index "per%cent" on "quo""te" ("per%cent");
