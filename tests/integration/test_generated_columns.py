@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import asyncpg
 
 from tests.fix_command import EtlCommand
@@ -22,19 +24,20 @@ async def test_generated_columns_go_on_being_generated(
     path = make_source(case_script("generated"))
     done = etl("migrate", path, database_dsn)
     assert done.status == 5, done.err
-    for column in ("longer", "rounded"):
+    for column in ("rounded", "doubled"):
         assert f"generated column item.{column}: the column holds today's values as plain data" in done.out
+    assert "it is computed from rounded, which has no translation" in done.out
     server = await asyncpg.connect(database_dsn)
     try:
         found = {row["attname"] for row in await server.fetch(EXPRESSIONS, "item")}
-        assert found == {"total", "label", "big", "slug", "third", "per", "shown"}
+        assert found == {"total", "label", "big", "slug", "third", "per", "shown", "longer", "count"}
         row = await server.fetchrow(
             "insert into item (name, price, qty) values ('ÉCO', 0.1, 3)"
-            " returning total, label, big, slug, third, per, shown"
+            " returning total, label, big, slug, third, per, shown, longer, count"
         )
-        assert tuple(row) == (0.1 * 3, "ÉCO #5", False, "Éco", 1, 3, "3")
-        plain = await server.fetchval("select longer from item where id = 1")
-        assert plain == "abx"
+        assert tuple(row) == (0.1 * 3, "ÉCO #5", False, "Éco", 1, 3, "3", "Écox", 5)
+        plain = await server.fetchval("select rounded from item where id = 1")
+        assert plain == Decimal("39.98")
     finally:
         await server.close()
 

@@ -310,9 +310,10 @@ async def test_generated_columns_are_translated_or_listed(plan_case) -> None:
     """What has no translation holds today's values."""
     plan = await plan_case("generated")
     generated = {column.name: column.generated for column in target_table(plan, "item").columns if column.generated}
-    assert set(generated) == {"total", "label", "big", "slug", "third", "per", "shown"}
+    assert set(generated) == {"total", "label", "big", "slug", "third", "per", "shown", "longer", "count"}
     assert generated["third"] == 'div("qty"::numeric, 3)'
-    assert set(untranslated(plan, "generated column")) == {"item.longer", "item.rounded"}
+    assert generated["count"].startswith("(length((((lower(")  # of longer, of slug
+    assert set(untranslated(plan, "generated column")) == {"item.rounded", "item.doubled"}
 
 
 async def test_conflict_clauses_are_listed(plan_case) -> None:

@@ -6,30 +6,60 @@ else of the expression's value, it is refused, and the verification compares eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from etl.model import Affinity, ColumnPlan, Plan, SkippedObject, SourceTable, TablePlan, Way
+from etl.model import Affinity, ColumnPlan, Plan, SkippedObject, TablePlan, Way
 from etl.transform.schema.expressions import translate_value
 from etl.transform.schema.names import fold, quote
-from etl.transform.schema.scope import Operand, Scope
+from etl.transform.schema.scope import Operand, ScopeColumn
 from etl.transform.schema.syntax import Untranslatable, parse
-from etl.transform.schema.types import INTEGER_TYPES
+from etl.transform.schema.types import INTEGER_TYPES, TEXT_TYPES
 
+MAX_LENGTH = 10_000  # characters of an expression that others have been put into
 VIRTUAL_SINCE = 18  # major version of the server
 NUMERIC_AFFINITIES = frozenset({Affinity.INTEGER, Affinity.NUMERIC, Affinity.REAL})
 
 
-def generated_expression(sql: str, column: ColumnPlan, table: SourceTable, scope: Scope) -> str:
-    """The expression as PostgreSQL computes it for this column. Raises Untranslatable."""
-    generated = {fold(other.name) for other in table.columns if other.generated}
-    names = {fold(node.name) for node in parse(sql).find_all(exp.Column)}
-    if names & generated:
-        raise Untranslatable("it is computed from another generated column, which PostgreSQL does not allow")
-    stored = {name: found for name, found in scope.items() if name not in generated}
-    return _assigned(translate_value(sql, stored), column)
+@dataclass
+class GeneratedColumns:
+    """The generated columns of one table.
+
+    PostgreSQL computes no column from a generated one: what SQLite computes so gets the other's expression instead.
+    """
+
+    scope: Mapping[str, ScopeColumn]  # all columns of the table, by folded source name
+    definitions: Mapping[str, str]  # source column → SQLite's expression
+    columns: Mapping[str, ColumnPlan]  # folded source name → generated column
+    operands: dict[str, ScopeColumn] = field(default_factory=dict)  # those that others have asked for
+
+    def expression(self, column: ColumnPlan) -> str:
+        """The expression as PostgreSQL computes it for this column. Raises Untranslatable."""
+        sql = self.definitions.get(column.source.name)
+        if sql is None:
+            raise Untranslatable("its expression cannot be read")
+        used = {fold(node.name) for node in parse(sql).find_all(exp.Column)} & self.columns.keys()
+        computed = _assigned(
+            translate_value(sql, {**self.scope, **{name: self._replaced(name) for name in used}}), column
+        )
+        if len(computed) > MAX_LENGTH:
+            raise Untranslatable("with what it is computed from in its place it becomes too long")
+        return computed
+
+    def _replaced(self, name: str) -> ScopeColumn:
+        """A generated column as an operand: its expression, as the column's type holds the value."""
+        if name in self.operands:
+            return self.operands[name]
+        column, known = self.columns[name], self.scope[name]
+        try:
+            sql = self.expression(column)
+        except Untranslatable as reason:
+            raise Untranslatable(f"it is computed from {column.source.name}, which has no translation") from reason
+        held = f"({sql})" if column.type.name in TEXT_TYPES else f"({sql})::{column.type}"
+        self.operands[name] = replace(known, instead=held)
+        return self.operands[name]
 
 
 def _assigned(value: Operand, column: ColumnPlan) -> str:

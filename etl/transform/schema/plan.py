@@ -36,9 +36,9 @@ from etl.transform.schema.column_types import (
 )
 from etl.transform.schema.defaults import translate_default
 from etl.transform.schema.definition import Deferral, TableDefinition, read_table_definition
-from etl.transform.schema.expressions import Scope, ScopeColumn, translate_condition
+from etl.transform.schema.expressions import ScopeColumn, translate_condition
 from etl.transform.schema.foreign_keys import ForeignKeyPlanner
-from etl.transform.schema.generation import generated_expression
+from etl.transform.schema.generation import GeneratedColumns
 from etl.transform.schema.grants import parse_grants
 from etl.transform.schema.indexes import IndexPlanner
 from etl.transform.schema.names import Namespace, column_names, fold
@@ -126,7 +126,9 @@ class TablePlanner:
         """The table without its foreign keys, which need the other tables' keys."""
         columns = self._columns()
         self.scope = self._scope(columns)
-        columns = tuple(self._with_expression(column) for column in columns)
+        generated = {fold(column.source.name): column for column in columns if column.source.generated}
+        computed = GeneratedColumns(self.scope, self.definition.generated, generated)
+        columns = tuple(self._with_expression(column, computed) for column in columns)
         by_name = {column.source.name: column for column in columns}
         keys = IndexPlanner(
             self.table,
@@ -209,18 +211,16 @@ class TablePlanner:
             return plan
         return without_case(plan, self.table, self.references[self.table.name], self.options.nocase)
 
-    def _with_expression(self, column: ColumnPlan) -> ColumnPlan:
+    def _with_expression(self, column: ColumnPlan, computed: GeneratedColumns) -> ColumnPlan:
         """A generated column with its expression; where that has no translation, it holds today's values as data."""
         if not column.source.generated:
             return column
-        sql = self.definition.generated.get(column.source.name)
         try:
-            if sql is None:
-                raise Untranslatable("its expression cannot be read")
-            return replace(column, generated=generated_expression(sql, column, self.table, self.scope))
+            return replace(column, generated=computed.expression(column))
         except Untranslatable as reason:
             kept = f"the column holds today's values as plain data: {reason}"
-            self._skip("generated column", f"GENERATED ALWAYS AS ({sql or '…'})", kept, column.source.name)
+            sql = self.definition.generated.get(column.source.name, "…")
+            self._skip("generated column", f"GENERATED ALWAYS AS ({sql})", kept, column.source.name)
             return column
 
     def _keyed_columns(self) -> set[str]:
@@ -239,7 +239,7 @@ class TablePlanner:
 
     # --- constraints -----------------------------------------------------------------------------------------------
 
-    def _scope(self, columns: Sequence[ColumnPlan]) -> Scope:
+    def _scope(self, columns: Sequence[ColumnPlan]) -> Mapping[str, ScopeColumn]:
         collations = {fold(name): collation for name, collation in self.definition.collations.items()}
         return {
             fold(column.source.name): ScopeColumn(

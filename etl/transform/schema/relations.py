@@ -123,7 +123,7 @@ class Sources:
         conditions = []
         for name in map(str.lower, names):
             owners = [rel for _, rel, merged in self.sources[:-1]
-                      if name in map(str.lower, rel.names) and name not in merged]  # fmt: skip
+                      if name in map(fold, rel.names) and name not in merged]  # fmt: skip
             left, right = before.get(name), self.columns.get(f"{fold(alias)}.{name}")
             if len(owners) != 1 or left is None or right is None:
                 raise Untranslatable(f"a join by {name}, which several tables have, is not translated")
@@ -170,7 +170,7 @@ def _merged(left: ScopeColumn, right: ScopeColumn, side: str) -> ScopeColumn:
         return left
     if (left.type, left.reading, left.collation) != (right.type, right.reading, right.collation):
         raise Untranslatable(f"a {side} join by {left.name} of two types is not translated")
-    return replace(left, merged=f"coalesce({left.sql}, {right.sql})")
+    return replace(left, instead=f"coalesce({left.sql}, {right.sql})")
 
 
 def as_relation(sql: str, query: Query) -> Relation:

@@ -37,12 +37,12 @@ class ScopeColumn:
     collation: str = "BINARY"  # of the source
     qualifier: str = ""  # of a query's table: its name or alias
     reading: Reading = PLAIN_READING
-    merged: str = ""  # the SQL of a column that a RIGHT or FULL join has made of two
+    instead: str = ""  # SQL that stands for it: of two that a RIGHT or FULL join made one, of a generated column
 
     @property
     def sql(self) -> str:
-        if self.merged:
-            return self.merged
+        if self.instead:
+            return self.instead
         return f"{quote(self.qualifier)}.{quote(self.name)}" if self.qualifier else quote(self.name)
 
 

@@ -9,7 +9,9 @@ create table item (
     per int as (10 / qty),
     shown text as (printf('%d', qty)),
     longer text as (slug || 'x'),
-    rounded decimal(10, 2) as (price * 2)
+    rounded decimal(10, 2) as (price * 2),
+    doubled text as (rounded || 'x'),
+    count int as (length(longer) + third)
 );
 create index item_total on item (total) where qty + 1 > 2;
 create index item_name on item (name || qty desc);
