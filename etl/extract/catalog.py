@@ -272,7 +272,7 @@ def _grouped(rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]
 
 def _fold(name: str) -> str:
     """The name as SQLite compares it: a trigger's statement may spell its table otherwise than the table does."""
-    return name.encode().lower().decode()  # bytes fold ASCII only
+    return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")  # bytes fold ASCII only
 
 
 def _quote(name: str) -> str:
