@@ -121,7 +121,7 @@ class Sources:
         """The equality of the merged columns; alone they mean the left one, or whichever of the two is there."""
         alias, relation, _ = self.sources[-1]
         conditions = []
-        for name in map(str.lower, names):
+        for name in map(fold, names):
             owners = [rel for _, rel, merged in self.sources[:-1]
                       if name in map(fold, rel.names) and name not in merged]  # fmt: skip
             left, right = before.get(name), self.columns.get(f"{fold(alias)}.{name}")
