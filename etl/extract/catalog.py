@@ -15,6 +15,7 @@ from typing import Any
 
 import aiosqlite
 
+from etl.errors import SourceError
 from etl.extract.quoting import QUOTED
 from etl.extract.view_columns import read_views
 from etl.extract.virtual_tables import read_virtual_table
@@ -77,6 +78,7 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     listed = {name: (kind, wr, strict) for name, kind, wr, strict in await _rows(connection, TABLES_SQL)}
     objects = await _rows(connection, OBJECTS_SQL)
     columns = _grouped(await _rows(connection, COLUMNS_SQL))
+    _require_text([*(name for _, name, *_ in objects), *(row[0] for rows in columns.values() for row in rows)])
     indexes = _grouped(await _rows(connection, INDEXES_SQL))
     foreign_keys = _grouped(await _rows(connection, FOREIGN_KEYS_SQL))
     index_sql = {name: sql for kind, name, _, sql in objects if kind == "index"}
@@ -268,6 +270,16 @@ def _grouped(rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]
     for name, *row in rows:
         groups[name].append(row)
     return groups
+
+
+def _require_text(names: Iterable[str]) -> None:
+    """Raise SourceError for a name whose bytes are no UTF-8 (they come as surrogates): no name there can hold them."""
+    for name in names:
+        if not name.isascii() and any("\udc80" <= char <= "\udcff" for char in name):
+            spelled = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            raise SourceError(
+                f"the name {spelled} in the source's schema is not UTF-8", "rename it in a copy of the file"
+            )
 
 
 def _fold(name: str) -> str:

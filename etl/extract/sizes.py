@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pyarrow as pa
+
 from etl.extract.catalog import SIZES_SQL, TableSize, parse_sizes
 from etl.extract.reader import Reader
 
@@ -13,4 +15,8 @@ MOST_TABLES = 1_000_000
 def read_sizes(reader: Reader) -> Mapping[str, TableSize]:
     """Rows, payload and largest row of every table (0.3 s for 368 MB)."""
     found = reader.query(SIZES_SQL, MOST_TABLES)
-    return parse_sizes(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    if not found.num_rows:  # then nothing has a type
+        return {}
+    names, *numbers = found.columns
+    texts = (name.decode(errors="surrogateescape") for name in names.cast(pa.binary()).to_pylist())
+    return parse_sizes(zip(texts, *(column.to_pylist() for column in numbers), strict=True))

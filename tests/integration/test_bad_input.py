@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
 import shlex
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,8 +93,6 @@ def encrypted(folder: Path) -> Path:
 
 
 def truncated(folder: Path) -> Path:
-    import sqlite3
-
     path = folder / "cut.db"
     connection = sqlite3.connect(path)
     connection.execute("create table t (id integer primary key, body text)")
@@ -102,6 +102,23 @@ def truncated(folder: Path) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     return path
+
+
+@pytest.mark.parametrize("named", ["zed", "vcol", "ixx"])
+def test_a_name_that_is_no_text_is_told(named: str, etl: EtlCommand, database_dsn: str, tmp_path: Path) -> None:
+    """Of a table, a column or an index: SQLite takes any bytes for a name, PostgreSQL none that are not UTF-8."""
+    path = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "create table zed (id integer primary key, vcol text); create index ixx on zed (vcol);"
+            "pragma writable_schema = 1;"
+            f"update sqlite_schema set sql = replace(sql, '{named}', cast(x'69ff78' as text)),"
+            f" name = replace(name, '{named}', cast(x'69ff78' as text)),"
+            f" tbl_name = replace(tbl_name, '{named}', cast(x'69ff78' as text));"
+        )
+    done = etl("migrate", path, database_dsn)
+    assert_polite(done, 1, r"i\xffx", "not UTF-8")
+    assert objects_of(database_dsn) == ["public."]
 
 
 @pytest.mark.parametrize(
