@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from etl.load import careful
 from etl.load.careful import cuts
+from etl.options import Options
+from etl.pipeline import migrate
+from etl.progress import SilentProgress
 from tests.fix_command import EtlCommand
 from tests.fix_server import execute, run_apart
 from tests.fix_source import MakeSource
@@ -75,6 +79,32 @@ def test_a_row_that_the_server_refuses_is_named(make_source: MakeSource, etl: Et
     assert done.errors[0].startswith("error: t.body (id=277): the server refuses '[[["), done.errors
     assert "--on-error reject" in done.hints[0]
     assert "--cast t.body=text" in done.hints[0]
+
+
+@pytest.mark.parametrize("bad", [{1}, {150}, {300}])
+@pytest.mark.parametrize(("make", "at_most"), [(documents, 5), (wide_rows, 19)], ids=["named", "searched"])
+async def test_a_refused_row_is_found_in_few_attempts(
+    make_source: MakeSource,
+    shallow_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: set[int],
+    make: Any,
+    at_most: int,
+) -> None:
+    """At once where the server names it, else by halves: not by cutting off one good row after another."""
+    attempts = []
+
+    async def counted(*arguments: Any, **named: Any) -> bool:
+        attempts.append(1)
+        return await copy_some(*arguments, **named)
+
+    copy_some = careful.copy_some
+    monkeypatch.setattr(careful, "copy_some", counted)
+    options = Options(make_source(*make(bad, 300)), shallow_dsn, on_error="reject", rejects=tmp_path / "rejects")
+    report = await migrate(options, SilentProgress())
+    assert [table.rejected_rows for table in report.loaded] == [1]
+    assert 1 < len(attempts) <= at_most
 
 
 @pytest.mark.parametrize("row_count", [2, 3, 4, 7, 1000])
