@@ -124,7 +124,7 @@ def run(
     chosen = _choose(only)
     dataset = make_dataset(folder, rows, dirty=dirty, seed=seed)
     with running_server(dsn, postgres, folder) as server:
-        results = _results(server, dataset, chosen, repeat, quiet_wait)
+        results = _results(server, dataset, chosen, repeat, quiet_wait, warm_up=True)
     figures = run_figures(results)
     click.echo(results_table(results, dataset, base))
     _finish(figures, out, results_document(results, dataset, server, figures), check)
@@ -257,9 +257,16 @@ def _choose(only: str) -> list[Rival]:
 
 
 def _results(
-    server: Server, dataset: Dataset, rivals: Sequence[Rival], repeat: int, quiet_wait: float = 0.0
+    server: Server,
+    dataset: Dataset,
+    rivals: Sequence[Rival],
+    repeat: int,
+    quiet_wait: float = 0.0,
+    *,
+    warm_up: bool = False,
 ) -> dict[str, Result]:
-    return {result.rival.name: result for result in run_rounds(server, dataset, rivals, repeat, _say, quiet_wait)}
+    results = run_rounds(server, dataset, rivals, repeat, _say, quiet_wait, warm_up=warm_up)
+    return {result.rival.name: result for result in results}
 
 
 def _document(figures: Sequence[Figure]) -> dict[str, Any]:

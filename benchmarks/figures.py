@@ -33,6 +33,7 @@ RATIOS: tuple[Ratio, ...] = (
     Ratio("whole run against pgloader's whole run", "ours", "wall", "pgloader", "wall", 0.5),
     Ratio("verification alone against the load", "ours", "verify alone", "ours", "load", 1.0),
 )
+ADDED_VERIFICATION = 1.0  # what verification adds to a run, against the load of that run
 PEAK_RSS_MB = 300.0
 FLATNESS = 1.1  # peak RSS at ten times the rows, against the peak at one time
 HELP_S = 0.3
@@ -82,9 +83,22 @@ def run_figures(results: Mapping[str, Result]) -> list[Figure]:
         for ratio in RATIOS
         if ratio.rival in results and ratio.base in results
     ]
+    if "ours" in results and "ours-unverified" in results:
+        added = added_by_verification(results["ours"], results["ours-unverified"])
+        figures.append(Figure("what verification adds to a run, against its load", added, ADDED_VERIFICATION))
     if "ours" in results:
         figures.append(memory_figure(results["ours"]))
     return figures
+
+
+def added_by_verification(verified: Result, unverified: Result) -> float | None:
+    """How much longer the whole run takes than the one of its round without verification, against its load phase."""
+    ratios = []
+    for run, bare in zip(verified.runs, unverified.runs, strict=False):
+        wall, bare_wall, load = run.seconds("wall"), bare.seconds("wall"), run.seconds("load")
+        if wall and bare_wall and load:
+            ratios.append((wall - bare_wall) / load)
+    return statistics.median(ratios) if ratios else None
 
 
 def memory_figure(result: Result) -> Figure:

@@ -59,12 +59,19 @@ def run_rounds(
     repeat: int,
     say: Callable[[str], None],
     quiet_wait_s: float = 0.0,
+    *,
+    warm_up: bool = False,
 ) -> list[Result]:
     """``repeat`` rounds, every rival once in each; ``say`` hears of each run as it ends.
 
     Before each run up to ``quiet_wait_s`` seconds are spent on waiting for the rest of the machine to be idle.
+    ``warm_up``: the first rival runs once more before all others, and that run counts for nothing: whoever loads first
+    into a new server creates the WAL's files and first touches the memory, which all later runs find.
     """
     results = [_introduce(rival, say) for rival in rivals]
+    if warm_up and (present := [result.rival for result in results if not result.missing]):
+        run = run_once(server, dataset, present[0])
+        say(f"warm-up, not counted  {present[0].name}: wall {run.usage.wall_s:.2f} s")
     for number in range(1, repeat + 1):
         for result in results:
             if result.missing:

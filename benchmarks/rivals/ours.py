@@ -69,6 +69,16 @@ RIVALS = (
         verifies=True,
     ),
     Rival(
+        name="ours-unverified",
+        title="etl migrate --verify none, whole run with indexes, contract types",
+        types=TypeSet.CONTRACT,
+        version=version,
+        command=lambda job: command(job, "--verify", "none"),
+        phases=phases,
+        creates_tables=True,
+        builds_indexes=True,
+    ),
+    Rival(
         name="ours-double-text",
         title="etl migrate --verify none with DuckDB's types",
         types=TypeSet.DOUBLE_TEXT,

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("psutil", reason="the extra `bench` is not installed")
 
 from benchmarks.correctness import read_source_facts
-from benchmarks.figures import RATIOS, Figure, Ratio, pair_ratio, run_figures
+from benchmarks.figures import RATIOS, Figure, Ratio, added_by_verification, pair_ratio, run_figures
 from benchmarks.generate import make_dataset
 from benchmarks.measure import Usage, run_measured
 from benchmarks.rivals import Job, all_rivals, read_job
@@ -132,6 +132,25 @@ def test_a_ratio_is_taken_pair_by_pair_and_skips_runs_that_do_not_count() -> Non
     results = {"ours": result("ours", [3.0, 9.0, None]), "limit": result("limit", [2.0, None, 2.0])}
     assert pair_ratio(results, Ratio("", "ours", "load", "limit", "load", 1.5)) == 1.5
     assert pair_ratio(results, Ratio("", "ours", "load", "duckdb", "load", 1.5)) is None
+
+
+def test_what_verification_adds_is_the_difference_of_two_runs_of_a_round() -> None:
+    """Against the load of the verified run; a round in which either run failed says nothing."""
+    rivals = all_rivals()
+
+    def result(name: str, runs: list[tuple[float, float] | None]) -> Result:
+        kept = [
+            Run({"load": run[0]}, replace(USAGE, wall_s=run[1])) if run else Run({}, USAGE, "exit status 3")
+            for run in runs
+        ]
+        return Result(rivals[name], runs=kept)
+
+    verified = result("ours", [(4.0, 10.0), (2.0, 9.0), None])
+    unverified = result("ours-unverified", [(4.0, 7.0), None, (4.0, 7.0)])
+    assert added_by_verification(verified, unverified) == 0.75
+    figures = run_figures({"ours": verified, "ours-unverified": unverified})
+    assert [figure.value for figure in figures if "adds" in figure.title] == [0.75]
+    assert added_by_verification(verified, Result(rivals["ours-unverified"])) is None
 
 
 def test_a_figure_that_was_not_measured_is_not_reached() -> None:
