@@ -57,6 +57,7 @@ class TableEncoder:
     def __init__(self, table: TablePlan) -> None:
         self._types = tuple(sent_as(column.type) for column in table.columns)
         self._table = table
+        self._known: dict[tuple[pa.Schema, pa.Schema], dict[str, Any]] = {}  # the same for nearly all pages
         self._as_csv = any(is_text_copied(target) for target in self._types)
 
     def encode_page(self, page: TargetPage) -> Slice:
@@ -71,12 +72,13 @@ class TableEncoder:
         stream = b"".join(self._encode(page, with_empty_cells(batch, columns)))
         return self._slice(page, spliced(stream, columns, batch.num_columns), "binary")
 
-    def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> tuple[bytes, bytes]:
+    def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> tuple[bytes, memoryview]:
         """The batch as the encoder writes it, in two parts."""
         encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(batch.schema, self._builders(page, batch.schema))
         encoder.write_header()
         rows = encoder.write_batch(batch)
-        return rows, encoder.finish().removesuffix(TRAILER)  # it may hold rows that write_batch kept back
+        rest = encoder.finish()  # it may hold rows that write_batch kept back: half of a page, not to be copied
+        return rows, memoryview(rest)[: -len(TRAILER) if rest.endswith(TRAILER) else len(rest)]
 
     @staticmethod
     def _slice(page: TargetPage, parts: Iterable[bytes | memoryview], form: Literal["binary", "csv"]) -> Slice:
@@ -92,10 +94,13 @@ class TableEncoder:
         )
 
     def _builders(self, page: TargetPage, schema: pa.Schema) -> dict[str, Any]:
-        return {
-            field.name: builder(field, page.batch.schema.field(index).type, target, self._table.name)
-            for index, (field, target) in enumerate(zip(schema, self._types, strict=True))
-        }
+        known = self._known.get((page.batch.schema, schema))
+        if known is None:
+            known = self._known[page.batch.schema, schema] = {
+                field.name: builder(field, page.batch.schema.field(index).type, target, self._table.name)
+                for index, (field, target) in enumerate(zip(schema, self._types, strict=True))
+            }
+        return known
 
 
 def sent_as(target: PgType) -> PgType:

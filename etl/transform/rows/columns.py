@@ -104,9 +104,10 @@ class ColumnWork:
     def _convert_part(self, part: Part, arrow_type: pa.DataType) -> pa.Array:
         array = self._without_empty(part)
         vector = vector_rule(part.storage, self.target, self.reading)(array, self.target, arrow_type)
-        sure = valid_mask(array) if vector.odd is None else valid_mask(array) & ~vector.odd
-        for name, mask in vector.coerced:
-            self._note(name, np.flatnonzero(mask & sure))
+        if vector.coerced:
+            sure = valid_mask(array) if vector.odd is None else valid_mask(array) & ~vector.odd
+            for name, mask in vector.coerced:
+                self._note(name, np.flatnonzero(mask & sure))
         if vector.odd is None:
             return vector.values
         rows = np.flatnonzero(vector.odd)
