@@ -74,7 +74,7 @@ def _cells_not_utf8(array: pa.Array) -> BoolMask | None:
 
 
 def _is_whole_utf8(array: pa.Array) -> bool:
-    """Whether all bytes are UTF-8 and no cell begins within a character: then each cell is UTF-8 (and a fifth faster)."""
+    """Whether all bytes are UTF-8 and no cell begins within a character: then each cell is UTF-8; a fifth faster."""
     offsets = cell_offsets(array)
     data = cell_bytes(array)[: offsets[-1]]
     starts = offsets[:-1][offsets[:-1] < offsets[-1]]  # what is empty at the end begins nowhere
