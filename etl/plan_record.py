@@ -48,8 +48,11 @@ def flags_of(options: Options) -> dict[str, Any]:
     }
 
 
-def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan as plain values: names, types, readings, objects, flags and zone, and a hash of them all."""
+def record_of(plan: Plan, flags: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan as plain values: names, types, readings, objects, flags and zone, and a hash of them all.
+
+    ``definitions`` is what the tables that were filled were at the end of the run.
+    """
 
     content = {
         "schema": plan.schema,
@@ -64,6 +67,7 @@ def record_of(plan: Plan, flags: Mapping[str, Any]) -> dict[str, Any]:
             for table in plan.tables
         },
         "objects": objects_of(plan),
+        "definitions": dict(definitions),
         "filled": sorted(table.source.name for table in plan.filled.tables),
         "kept": sorted(plan.kept),
         "views": sorted(view.name for view in plan.views),

@@ -49,6 +49,7 @@ class Report:
     notes: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)  # those that shaped the plan
     against: str = ""  # the report that stood for the source
+    definitions: Mapping[str, Any] = field(default_factory=dict)  # of filled tables, at the end of the run
 
     def of(self, plan: Plan) -> Report:
         """The report of the same run on some of its tables, which says nothing of them yet."""
@@ -169,6 +170,7 @@ def with_part(report: Report, part: Report) -> Report:
         verified=(*report.verified, *part.verified),
         sequences=(*report.sequences, *part.sequences),
         differences=(*report.differences, *part.differences),
+        definitions={**report.definitions, **part.definitions},
         status=part.status if part.status is ExitStatus.DIFFERENT else report.status,
     )
     return _counted(joined)
@@ -214,7 +216,7 @@ def document(report: Report) -> dict[str, Any]:
         "sequences": [asdict(sequence) for sequence in report.sequences],
         "phases": {name: round(seconds, 6) for name, seconds in report.phases.items()},
         "differences": [difference_document(difference) for difference in _all_differences(report)],
-        "plan": record_of(report.plan, report.flags),
+        "plan": record_of(report.plan, report.flags, report.definitions),
         "notes": list(report.notes),
         "warnings": [warning for table in report.loaded for warning in table.warnings],
     }

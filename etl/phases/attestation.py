@@ -37,10 +37,15 @@ from etl.plan_record import hash_of
 from etl.progress import Progress
 from etl.report import FORMAT, Report
 from etl.tasks import together
+from etl.verify.kept_definitions import Kept, compare_kept, with_validated
 from etl.verify.objects import compare_objects, read_columns
 from etl.verify.target_checksum import checksum_table
 
 _NO_OBJECTS = "the report was written by an etl that kept no objects: keys, constraints and indexes were not compared"
+_NO_DEFINITIONS = (
+    "the report was written by an etl that kept no definitions of tables that it filled: of these, rows and sequences"
+    " alone were compared"
+)
 _HINT = "name what --report FILE.json of `etl migrate` or `etl verify` has written"
 Types = Mapping[str, Mapping[str, PgType]]  # table → column → type, as the target has them
 
@@ -65,6 +70,7 @@ class Attestation:
     schema: str
     tables: tuple[_Attested, ...]
     objects: Mapping[str, Any] | None  # as `objects_of` wrote them; None in the report of an older etl
+    definitions: Kept | None  # of the filled tables; None in the report of an older etl
 
 
 async def verify_against(options: Options, progress: Progress) -> Report:
@@ -82,7 +88,9 @@ async def verify_against(options: Options, progress: Progress) -> Report:
         if attestation.objects is None:
             report = replace(report, notes=(_NO_OBJECTS,))
         else:
-            absent += await _object_differences(session, plan, attestation.objects, absent)
+            absent += await _object_differences(session, plan, attestation, attestation.objects, absent)
+            if attestation.definitions is None:
+                report = replace(report, notes=(_NO_DEFINITIONS,))
         unreadable = {one.table for one in absent if one.actual == "nothing"}
         pairs = zip(attestation.tables, plan.tables, strict=True)
         with clock.phase("verify", sum(table.rows for table in attestation.tables)):
@@ -121,9 +129,16 @@ def read_attestation(path: Path) -> Attestation:
                 "take the report of a run with --verify full that found both sides equal",
             )
         tables = tuple(_attested(path, table, plan["columns"][table["name"]]) for table in content["tables"])
-        return Attestation(content["source"], plan["schema"], tables, plan.get("objects"))
+        return Attestation(content["source"], plan["schema"], tables, plan.get("objects"), _definitions(plan, tables))
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"--against {path}: the report was written by an older etl, or is not whole", _HINT) from error
+
+
+def _definitions(plan: Mapping[str, Any], tables: Sequence[_Attested]) -> Kept | None:
+    """What the report has of the tables that were filled; None where one is missing."""
+    kept: Kept = plan.get("definitions", {})
+    filled = (table.source_name for table in tables if table.source_name in plan.get("filled", ()))
+    return kept if all(name in kept for name in filled) else None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -182,7 +197,7 @@ def _absent(table: _Attested, found: Types) -> list[Difference]:
 
 
 async def _object_differences(
-    session: Session, plan: Plan, objects: Mapping[str, Any], known: Sequence[Difference]
+    session: Session, plan: Plan, attestation: Attestation, objects: Mapping[str, Any], known: Sequence[Difference]
 ) -> list[Difference]:
     """What is not as it was promised, but for what is ``known`` already."""
     told = {(one.table, one.key) for one in known}
@@ -194,8 +209,11 @@ async def _object_differences(
         views=views_of(objects["views"]),
     )
     async with session.connections.borrow() as connection:
+        promised = await guarded(connection, with_validated(connection, promised))
         found = await guarded(connection, compare_objects(connection, promised, plan.schema))
-    return [one for one in found if (one.table, one.key) not in told]
+        if attestation.definitions is not None:
+            found += await guarded(connection, compare_kept(connection, promised, attestation.definitions))
+    return [one for one in found if (one.table, one.key.removeprefix("column ")) not in told]
 
 
 async def _verify(

@@ -31,6 +31,7 @@ from etl.transform.schema.generation import with_virtual_columns
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table
 from etl.verify.found import fit_plan
+from etl.verify.kept_definitions import keep_definitions, with_validated
 from etl.verify.objects import compare_objects, read_columns
 from etl.verify.row_counts import count_table
 
@@ -57,6 +58,7 @@ async def verify(options: Options, progress: Progress) -> Report:
         wanted = record.views if record is not None else () if plan.filled.tables or plan.kept else None
         plan = replace(plan, source_views=made.source_views)
         plan, unseen = await with_views_there(session.control, plan, wanted)
+        plan = await with_validated(session.control, plan)
         report = Report("verify", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options))
         with logged(options) as log:
             run = Run(snapshot, session, options, clock, differences=log)
@@ -64,7 +66,8 @@ async def verify(options: Options, progress: Progress) -> Report:
             report = with_compared(report, (), await compare_views(run, plan))
             if log is not None:
                 log.keep(report.differences)
-        return replace(report, phases=clock.seconds, server_version=session.server_version)
+        kept = await guarded(session.control, keep_definitions(session.control, plan))
+        return replace(report, phases=clock.seconds, server_version=session.server_version, definitions=kept)
 
 
 async def as_filled(control: asyncpg.Connection, plan: Plan, options: Options, record: PlanRecord | None) -> Plan:

@@ -31,6 +31,7 @@ from etl.transform.schema.adoption import in_waves, split_foreign_keys, with_lis
 from etl.verify.compare import refuse_unknown_types
 from etl.verify.definitions import compare_definitions, read_definitions
 from etl.verify.found import fit_plan
+from etl.verify.kept_definitions import keep_definitions
 from etl.verify.objects import compare_objects, read_columns
 
 
@@ -98,6 +99,7 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
         report = with_account(report, whole, constraints.loaded, sequences)
         after = await read_definitions(connection, plan.schema, names)
         report = with_differences(report, compare_definitions(report.plan.filled, before, after))
+        report = replace(report, definitions=await keep_definitions(connection, report.plan))
         report = await publish_beside(only, staging, filled, report)
         if run.options.verify != "none":
             fitted, absent = fit_plan(report.plan.filled, types)
