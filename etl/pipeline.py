@@ -29,6 +29,7 @@ from etl.extract.snapshot import open_snapshot
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_collations, create_tables, ensure_loaded, reset_sequences
 from etl.load.fill import refuse_occupied
+from etl.load.fill_rights import check_fill_rights
 from etl.load.journal import Staging, claim_target
 from etl.load.leftovers import Leftover
 from etl.load.publish import check_target, publish
@@ -110,6 +111,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
         for table in plan.created.tables:  # now, not after hours
             refuse_unknown_types(table)
     await check_target(control, plan, run.replacing, run.options.staging_schema)
+    await check_fill_rights(control, plan.filled, run.options.may_empty)
     await claim_target(control, plan.schema)
     earlier, kept = await resumed_or_swept(run, plan.created)
     if plan.filled.tables and not plan.created.tables:

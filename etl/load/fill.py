@@ -42,8 +42,7 @@ MayEmpty = Callable[[str], bool]  # whether the rows of a table may give way
 LOCK_TIMEOUT = "30s"
 _TABLES = """
 select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
-       pg_catalog.has_table_privilege(c.oid, 'insert') and pg_catalog.has_table_privilege(c.oid, 'select') as may_fill,
-       pg_catalog.has_table_privilege(c.oid, 'truncate') as may_truncate, current_user as role
+       pg_catalog.has_table_privilege(c.oid, 'truncate') as may_truncate
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p')
 """
@@ -113,12 +112,6 @@ class Fill:
     async def _lock(self) -> None:
         names = [table.name for table in self._plan.tables]
         rows = await self.connection.fetch(_TABLES, self.schema, names)
-        for row in rows:
-            if not row["may_fill"]:
-                raise TargetError(
-                    f"the role {row['role']} may not read and fill {self.schema}.{row['name']}",
-                    f"grant select, insert on {quote(self.schema)}.{quote(row['name'])} to {quote(row['role'])};",
-                )
         self._tables = {
             row["name"]: OwnTable(
                 row["oid"],
@@ -155,11 +148,6 @@ class Fill:
                 raise TargetOccupiedError(
                     f"{table.name} holds rows, and {outside[0]}, which is not part of the run, references it",
                     "run as the owner of that table, or empty both yourself",
-                )
-        for table in occupied:
-            if not table.may_truncate:
-                raise TargetError(
-                    f"the role may not empty {table.name}", f"grant truncate on {table.name} to the role that loads;"
                 )
         if occupied:
             names = [f"{'only ' if table.is_plain else ''}{table.name}" for table in self._closed_by_keys(occupied)]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.errors import TargetError
 from etl.load.connect import named_errors, quote
 from etl.model import TablePlan
 
@@ -31,7 +30,8 @@ with uses as (
 select s.oid, n.nspname as schema, s.relname as name, c.relname as table, a.attname as column,
        u.relation = any($1::oid[]) as is_filled, q.seqstart as start, q.seqincrement as increment,
        pg_catalog.pg_has_role(s.relowner, 'usage') as is_owned,
-       pg_catalog.has_sequence_privilege(s.oid, 'update') as may_set
+       pg_catalog.has_sequence_privilege(s.oid, 'update') and pg_catalog.has_sequence_privilege(s.oid, 'select')
+           as may_set
 from uses u
 join pg_catalog.pg_class s on s.oid = u.sequence and s.relkind = 'S'
 join pg_catalog.pg_namespace n on n.oid = s.relnamespace
@@ -54,11 +54,11 @@ class OwnSequence:
     increment: int
     is_shared: bool  # other tables take numbers too
     is_owned: bool
-    may_set: bool
+    may_set: bool  # and look at it, which its verification does
 
 
 async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) -> list[OwnSequence]:
-    """Raises TargetError for a sequence that the role may not set: better now than after the load."""
+    """Those that give numbers upwards: one that counts down is nobody's key."""
     grouped: dict[int, list[asyncpg.Record]] = {}
     for row in await connection.fetch(_USES, oids):
         grouped.setdefault(row["oid"], []).append(row)
@@ -75,12 +75,7 @@ async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) ->
             is_owned=first["is_owned"],
             may_set=first["may_set"],
         )
-        if not (sequence.is_owned or sequence.may_set):
-            raise TargetError(
-                f"the role may not set the sequence {sequence.shown}, and the next INSERT would get a number in use",
-                f"grant select, update on sequence {sequence.name} to the role;",
-            )
-        if sequence.increment > 0:  # one that counts down is nobody's key
+        if sequence.increment > 0:
             sequences.append(sequence)
     return sequences
 

@@ -108,6 +108,28 @@ def test_a_right_that_is_missing_is_named_with_its_grant(
     assert len(done.errors) == 1
 
 
+@pytest.mark.parametrize("flags", [(), ("--per-table",)])
+def test_all_that_a_role_lacks_is_named_at_once(
+    flags: tuple[str, ...], etl: EtlCommand, make_source: MakeSource, database_dsn: str, role: str
+) -> None:
+    """Before a table is created or filled: a table by itself would be committed before the next one is refused."""
+    run_apart(execute(database_dsn, *TARGET))
+    may_create = "grant create on schema public to {role}"
+    dsn = grant(database_dsn, role, GRANTS[0], may_create, "grant usage, update on sequence parent_id_seq to {role}")
+    run_apart(execute(database_dsn, f"grant create on database {urlsplit(database_dsn).path[1:]} to {role}"))
+    source = make_source(SCRIPT + "create table beside (id integer primary key);", ROWS)
+    refused = etl("migrate", source, dsn, *flags)
+    assert refused.status == 1
+    assert "may not read and fill public.child, public.parent" in refused.errors[0]
+    assert "may not read and set the sequences" in refused.errors[0]
+    assert "public.child_id_seq, public.parent_id_seq" in refused.errors[0]
+    for statement in refused.hints[0].removeprefix("hint: ").split("; "):
+        run_apart(execute(database_dsn, statement))
+    done = etl("migrate", source, dsn, *flags)
+    assert done.status == 0, done.out + done.err
+    assert rows_of(database_dsn, "insert into child (parent_id) values (1) returning id") == [(200,)]
+
+
 def test_emptying_needs_the_right_to_truncate(
     etl: EtlCommand, make_source: MakeSource, database_dsn: str, role: str
 ) -> None:
