@@ -28,7 +28,7 @@ with uses as (
       and d.refclassid = 'pg_class'::regclass
 )
 select s.oid, n.nspname as schema, s.relname as name, c.relname as table, a.attname as column,
-       u.relation = any($1::oid[]) as is_filled, q.seqstart as start, q.seqincrement as increment,
+       u.relation = any($1::oid[]) as is_filled, q.seqstart as start, q.seqincrement as increment, q.seqmax as last,
        pg_catalog.pg_has_role(s.relowner, 'usage') as is_owned,
        pg_catalog.has_sequence_privilege(s.oid, 'update') and pg_catalog.has_sequence_privilege(s.oid, 'select')
            as may_set
@@ -52,6 +52,7 @@ class OwnSequence:
     columns: tuple[tuple[str, str], ...]  # (table, column) among the filled
     start: int
     increment: int
+    last: int  # number that it can give
     is_shared: bool  # other tables take numbers too
     is_owned: bool
     may_set: bool  # and look at it, which its verification does
@@ -71,6 +72,7 @@ async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) ->
             columns=tuple((row["table"], row["column"]) for row in rows if row["is_filled"]),
             start=first["start"],
             increment=first["increment"],
+            last=first["last"],
             is_shared=len(rows) > 1,
             is_owned=first["is_owned"],
             may_set=first["may_set"],
@@ -91,14 +93,21 @@ async def restart_sequences(
             wanted = max([sequence.start, *(number + 1 for number in taken if number is not None)])
             if sequence.is_shared or not sequence.is_owned:
                 wanted = max(wanted, await _next_value(connection, sequence))
-            if sequence.is_owned:
-                await connection.execute(f"alter sequence {sequence.name} restart with {wanted}")
-            else:
-                await connection.execute(
-                    "select pg_catalog.setval($1::text::regclass, $2, false)", sequence.name, wanted
-                )
+            await _restart(connection, sequence, wanted)
         result += [(table, column, wanted) for table, column in sequence.columns]
     return result
+
+
+async def _restart(connection: asyncpg.Connection, sequence: OwnSequence, wanted: int) -> None:
+    """Let it go on with ``wanted``; where that lies beyond its last number, that one counts as given out."""
+    is_through = wanted > sequence.last
+    number = min(wanted, sequence.last)
+    if sequence.is_owned:  # what setval does after this is part of the transaction too: the sequence is a new file
+        await connection.execute(f"alter sequence {sequence.name} restart with {number}")
+    if is_through or not sequence.is_owned:
+        await connection.execute(
+            "select pg_catalog.setval($1::text::regclass, $2, $3)", sequence.name, number, is_through
+        )
 
 
 async def _taken(connection: asyncpg.Connection, schema: str, table: TablePlan, column: str) -> int | None:

@@ -62,7 +62,10 @@ select typed.relation, a.attname as name,
        typed.list is not null as is_array,
        case when typed.own_list <> typed.list then d.typname end as array_name,
        typed.not_null, a.atthasdef or a.attidentity <> '' as has_default, a.attidentity <> '' as identity,
-       a.attgenerated <> '' as generated
+       a.attgenerated <> '' as generated,
+       (select max(q.seqmax) from pg_catalog.pg_depend d join pg_catalog.pg_sequence q on q.seqrelid = d.objid
+        where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+          and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and q.seqincrement > 0) as last_number
 from typed
 join pg_catalog.pg_type t on t.oid = typed.type
 join pg_catalog.pg_type o on o.oid = typed.own

@@ -21,6 +21,7 @@ class TargetColumn:
     has_default: bool = False  # or is an identity
     identity: bool = False
     generated: bool = False
+    last_number: int | None = None  # that its own sequence can give; None: it has none, or one that counts down
 
 
 @dataclass(frozen=True, slots=True)

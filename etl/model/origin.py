@@ -83,6 +83,7 @@ class SourceTable:
     indexes: tuple[SourceIndex, ...] = ()
     foreign_keys: tuple[SourceForeignKey, ...] = ()
     sequence: int | None = None  # sqlite_sequence.seq
+    largest_id: int | None = None  # the largest INTEGER PRIMARY KEY in use; None: no row, no such key, not known
     rows_estimate: int = 0  # for progress only, never for correctness
     bytes: int = 0  # payload, as dbstat counts it
     largest_row_bytes: int = 0

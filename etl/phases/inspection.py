@@ -20,6 +20,7 @@ from etl.ahead import ahead
 from etl.backfills import with_backfills
 from etl.errors import RefusedError, RefusedValueError
 from etl.extract.catalog import read_catalog, read_storage_classes
+from etl.extract.largest_ids import with_largest_ids
 from etl.extract.reader import Reader
 from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
@@ -98,6 +99,7 @@ async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
     async with snapshot.reader() as reader:
         sizes = await in_thread(read_sizes, reader)
     catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
+    catalog = await with_largest_ids(snapshot.python, catalog)
     undecided = undecided_columns(catalog, options.casts)
     plan = plan_tables(catalog, await read_storage_classes(snapshot.python, undecided), options)
     plan = without_plain_indexes(plan) if options.no_indexes else plan

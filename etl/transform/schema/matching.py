@@ -26,6 +26,9 @@ from etl.options import Options
 from etl.transform.schema.adoption import adopt_parents
 from etl.transform.schema.casts import matches_glob, near_misses
 from etl.transform.schema.column_readings import check_how, reading_of
+from etl.transform.schema.exhaustion import exhausted_sequence
+from etl.transform.schema.ignored_columns import check_ignored, how_to_ignore, is_ignored, led_to
+from etl.transform.schema.names import quote
 from etl.transform.schema.target_types import target_type
 from etl.transform.schema.views import with_views
 
@@ -48,8 +51,8 @@ def match_target(plan: Plan, found: Sequence[TargetTable], options: Options) -> 
     tables = [table for table in found if table.is_fillable]
     kept = _kept_tables(plan, tables, options.keep)
     planned = [table for table in plan.tables if find(table.name, tables) not in kept]
-    _check_ignored(planned, options.ignore_columns)
-    matching = _Matching(options)
+    check_ignored(plan.tables, options.ignore_columns)
+    matching = _Matching(options, planned)
     matched = tuple(matching.match(table, find(table.name, tables)) for table in planned)
     if matching.problems:
         raise _all_problems(matching.problems, options)
@@ -97,6 +100,7 @@ class _Matching:
     """Matches one table after the other; gathers what does not fit and what is to be said."""
 
     options: Options
+    tables: Sequence[TablePlan]  # of the run
     problems: list[tuple[str, str]] = field(default_factory=list)  # what, and the flag or command that solves it
     notes: list[str] = field(default_factory=list)
 
@@ -120,12 +124,13 @@ class _Matching:
         names = {column.name for column in columns}
         if there.hides_rows:
             what = f"row security of {there.name} applies to the role, and would hide rows from the run"
-            owner = f", or: alter table {there.name} no force row level security" if there.is_owned else ""
+            owner = f", or: alter table {self._quoted(there)} no force row level security" if there.is_owned else ""
             self.problems.append((what, f"connect as a role with bypassrls{owner}"))
         for column in there.columns:
             if column.not_null and not column.has_default and not column.generated and column.name not in names:
                 what = f"{there.name}.{column.name}: is NOT NULL in the target without a default, and gets no value"
-                self.problems.append((what, f"give it one: alter table {there.name} alter {column.name} set default …"))
+                alter = f"alter table {self._quoted(there)} alter {quote(column.name)} set default …"
+                self.problems.append((what, f"give it one: {alter}"))
         if not any(column.generated is None for column in columns):
             self.problems.append((f"{there.name}: no column has the name of one in the target", "--exclude the table"))
         sources = tuple(column.source for column in columns)
@@ -149,14 +154,20 @@ class _Matching:
             why=_why_filled(there, self.options.may_empty(there.name)),
         )
 
+    def _quoted(self, there: TargetTable) -> str:
+        return f"{quote(self.options.target_schema)}.{quote(there.name)}"
+
     def _column(self, table: TablePlan, column: ColumnPlan, there: TargetTable) -> ColumnPlan | None:
         place = f"{table.source.name}.{column.source.name}"
         target = find(column.name, there.columns) or find(column.source.name, there.columns)
-        if _is_ignored(place, self.options.ignore_columns):
+        if is_ignored(place, self.options.ignore_columns):
+            if leading := led_to(table, column.source.name, target, self.tables, self.options.ignore_columns):
+                what = f"{place}: the target would give its rows other values than those that {leading} leads to"
+                self.problems.append((what, f"do not leave it behind (--ignore-columns), or {leading} with it"))
             self.notes.append(f"{place}: left out (--ignore-columns)")
             return None
         if target is None:
-            self.problems.append((f"{place}: the target's table {there.name} has no such column", _ignore(place)))
+            self.problems.append((f"{place}: the target's table {there.name} has no such column", how_to_ignore(place)))
             return None
         try:
             fitted = _fit_column(column, target, place, self.options)
@@ -164,8 +175,12 @@ class _Matching:
             if target.generated:
                 self.notes.append(f"{place}: left out, the target computes {there.name}.{target.name} itself")
                 return None
-            self.problems.append((error.message, error.hint or _ignore(place)))
+            self.problems.append((error.message, error.hint or how_to_ignore(place)))
             return None
+        if column.source.name == table.source.rowid_alias:
+            self.notes += exhausted_sequence(table.source, target)
+        if column.decided and not fitted.decided and fitted.type != column.type:
+            self.notes.append(f"{place}: --cast has no say, the target's own column is {fitted.type}")
         return fitted
 
 
@@ -217,21 +232,6 @@ def _kept_tables(plan: Plan, tables: Sequence[TargetTable], globs: Sequence[str]
         for name, target in there.items()
         if target is not None and any(matches_glob(name, glob) for glob in globs)
     ]
-
-
-def _check_ignored(tables: Sequence[TablePlan], globs: Sequence[str]) -> None:
-    places = [f"{table.source.name}.{column.source.name}" for table in tables for column in table.columns]
-    for glob in globs:
-        if not any(matches_glob(place, glob) for place in places):
-            raise UsageError(f"--ignore-columns {glob!r} matches no table.column", near_misses(glob, places))
-
-
-def _is_ignored(place: str, globs: Sequence[str]) -> bool:
-    return any(matches_glob(place, glob) for glob in globs)
-
-
-def _ignore(place: str) -> str:
-    return f"--ignore-columns '{place}' leaves it behind"
 
 
 # --- what is said --------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from etl.transform.schema.column_types import (
 )
 from etl.transform.schema.defaults import translate_default
 from etl.transform.schema.definition import Deferral, TableDefinition, read_table_definition
+from etl.transform.schema.exhaustion import exhausted_identity
 from etl.transform.schema.expressions import ScopeColumn, translate_condition
 from etl.transform.schema.foreign_keys import ForeignKeyPlanner
 from etl.transform.schema.generation import GeneratedColumns
@@ -155,6 +156,7 @@ class TablePlanner:
             checks=self._checks(),
         )
         self._list_what_has_no_counterpart()
+        self.notes += exhausted_identity(self.planned)
         return self.planned
 
     def with_foreign_keys(self, tables: Mapping[str, TablePlan]) -> TablePlan:
