@@ -2,7 +2,8 @@
 
 Invariant: the first row of every SELECT is a sample, which settles the Arrow types (ADBC infers them from the first
 batch alone); where ADBC would take another class without a word, the SELECT itself fails at the first row that has a
-cell of another class than it is read as.
+cell of another class than it is read as. Rows of a few kilobytes are read *lightly*: texts too as bytes, for which ADBC
+refuses numbers, but in its first batch; `numbers_sql` looks at that one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Reading(Enum):
     BLOB = "blob"
     NUMBER = "number"  # INTEGER up to 2^53 and REAL, where the target does not tell 5 from 5.0
     SPLIT = "split"  # four columns, one a storage class
+
+
+_LEAST_TEXT, _LEAST_BLOB = "''", "x''"  # numbers < texts < blobs
+_BEYOND = {Reading.TEXT: f">= {_LEAST_BLOB}", Reading.BLOB: f"< {_LEAST_BLOB}"}
 
 
 def quoted(name: str) -> str:
@@ -97,8 +102,11 @@ def is_guarded(reading: Reading, affinity: Affinity) -> bool:
     return reading is not Reading.REAL or affinity is not Affinity.REAL
 
 
-def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -> str:
-    """The SELECT with its sample row in front; it fails at the first row with a cell of another class than read."""
+def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str, *, light: bool = False) -> str:
+    """The SELECT with its sample row in front; it fails at the first row with a cell of another class than read.
+
+    ``light``: a number in a text may still hide in its first batch.
+    """
     samples, terms, misfits = [], [], []
     for column, reading in zip(table.columns, readings, strict=True):
         name = quoted(column.source.name)
@@ -106,28 +114,52 @@ def select_rows_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -
             samples += [_SAMPLE[storage] for storage in CLASSES]
             terms += [f"iif(typeof({name})='{storage}',{name},null)" for storage in CLASSES]
             continue
-        samples.append(_SAMPLE[storage_of(reading)])
+        samples.append(_SAMPLE[_held_as(reading, light)])
         terms.append(name)
         if is_guarded(reading, column.source.affinity):
-            misfits.append(f"(typeof({name})<>'{reading.value}' and {name} is not null)")
+            misfits.append(_misfit(name, reading, light))
     if misfits:
         terms[0] = _failing_at(misfits, terms[0], quoted(table.columns[0].source.name))
     return f"select {', '.join(samples)} union all select {', '.join(terms)} from {inner}"
 
 
+def _held_as(reading: Reading, light: bool) -> StorageClass:
+    return StorageClass.BLOB if light and reading is Reading.TEXT else storage_of(reading)
+
+
+def _misfit(name: str, reading: Reading, light: bool) -> str:
+    """The condition for a cell that ADBC would take for something else."""
+    if light and reading in _BEYOND:
+        # a comparison costs a third of typeof(); the plus keeps an affinity from trying whether a text is a number
+        return f"+{name} collate binary {_BEYOND[reading]}"
+    return f"(typeof({name})<>'{reading.value}' and {name} is not null)"
+
+
+def numbers_sql(table: TablePlan, readings: Sequence[Reading], inner: str) -> str | None:
+    """How many rows of ``inner`` have a number where texts are read; None where none are."""
+    pairs = zip(table.columns, readings, strict=True)
+    names = [quoted(column.source.name) for column, reading in pairs if reading is Reading.TEXT]
+    if not names:
+        return None
+    return f"select count(*) from {inner} where {_any([f'+{name} collate binary < {_LEAST_TEXT}' for name in names])}"
+
+
 def _failing_at(misfits: Sequence[str], term: str, column: str) -> str:
     """``term``, and an error instead where one of the conditions holds: cheaper than a column that tells of them."""
-    groups = [misfits[start : start + GROUPED] for start in range(0, len(misfits), GROUPED)]
-    condition = " or ".join(f"({' or '.join(group)})" for group in groups)
     # abs() of the least integer is the error; the comparison, always true, keeps SQLite from computing it beforehand
-    return f"case when {condition} then abs(-9223372036854775807-(typeof({column})<>'')) else {term} end"
+    return f"case when {_any(misfits)} then abs(-9223372036854775807-(typeof({column})<>'')) else {term} end"
 
 
-def wrong_types(readings: Sequence[Reading], schema: pa.Schema) -> list[int]:
+def _any(conditions: Sequence[str]) -> str:
+    groups = [conditions[start : start + GROUPED] for start in range(0, len(conditions), GROUPED)]
+    return " or ".join(f"({' or '.join(group)})" for group in groups)
+
+
+def wrong_types(readings: Sequence[Reading], schema: pa.Schema, *, light: bool = False) -> list[int]:
     """Columns whose first batch was taken for something else than the sample row's type."""
     wrong, at = [], 0
     for place, reading in enumerate(readings):
-        wanted = [_ARROW[s] for s in CLASSES] if reading is Reading.SPLIT else [_ARROW[storage_of(reading)]]
+        wanted = [_ARROW[s] for s in CLASSES] if reading is Reading.SPLIT else [_ARROW[_held_as(reading, light)]]
         if [schema.field(at + k).type for k in range(len(wanted))] != wanted:
             wrong.append(place)
         at += len(wanted)

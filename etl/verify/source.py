@@ -26,6 +26,7 @@ from etl.verify.readings import (
     Reading,
     fits,
     guess_reading,
+    numbers_sql,
     quoted,
     reaches,
     select_rows_sql,
@@ -39,6 +40,7 @@ Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 NO_POSITIONS = np.zeros(0, np.int64)
 PROBED_ROWS = 1000  # enough to guess each column's class; a wrong guess costs one more cursor, never a wrong answer
 MESSAGE_LENGTH = 300  # the driver adds the whole statement
+SMALL_ROW_BYTES = 4 << 10
 PROBED_COLUMNS = 500  # at once: two terms each, and SQLite returns 2,000 at most
 
 
@@ -60,6 +62,7 @@ class SourceTableReader:
         self._rejected = rejected
         self.rows_read = 0
         self._done = 0  # rows of the table that were read and proven
+        self._is_light = False
         self._readings: list[Reading] = []
 
     def count(self) -> int:
@@ -71,8 +74,15 @@ class SourceTableReader:
         probes = self._probe(PROBED_ROWS, 0)
         pairs = zip(self._table.columns, probes, strict=True)
         self._readings = [guess_reading(column, classes) for column, classes in pairs]
+        self._is_light = self._may_be_light()
         for run in plan_runs(self._connection, self._table):
             yield from filter(_has_rows, map(self._counted, self._read_run(run)))
+
+    def _may_be_light(self) -> bool:
+        """Whether cells may be read twice, since none is large, and texts as bytes, since they are UTF-8."""
+        if not 0 < self._table.source.largest_row_bytes <= SMALL_ROW_BYTES:
+            return False
+        return bool(self._one_row("pragma encoding")[0] == "UTF-8")
 
     def _counted(self, rows: SourceRows) -> SourceRows:
         self.rows_read += rows.row_count
@@ -130,7 +140,9 @@ class SourceTableReader:
         readings = list(self._readings)
         with closing(self._open_cursor(readings, self._stretch(first, run), run.batch_rows)) as cursor:
             stream = cursor.fetch_record_batch()
-            wrong = wrong_types(readings, stream.schema)
+            wrong = wrong_types(readings, stream.schema, light=self._is_light)
+            if self._is_light and not wrong:
+                wrong = self._numbers_among_bytes(readings, first, run.batch_rows)
             if wrong:
                 raise _Unproven(wrong)
             sample_rows = 1
@@ -156,6 +168,13 @@ class SourceTableReader:
         yield handed.pop()
         return False
 
+    def _numbers_among_bytes(self, readings: Sequence[Reading], first: int, rows: int) -> list[int]:
+        """The columns of the first batch where ADBC, which infers the types there, has made bytes of a number."""
+        sql = numbers_sql(self._table, readings, self._rows_from(first, rows))
+        if sql is None or not self._one_row(sql)[0]:
+            return []
+        return self._misread(readings, first, rows)
+
     def _stretch(self, first: int, run: Run) -> str:
         """The rows of a run from a place of the table on, for a FROM; by rowid where there is one.
 
@@ -167,7 +186,7 @@ class SourceTableReader:
         rowid = self._rowid()
         if rowid is None:
             limit = -1 if run.rows is None else run.end - first
-            return f"(select {self._names()} from {whole} limit {limit} offset {first})"
+            return self._rows_from(first, limit)
         bounds = [(">=", first)] + ([] if run.rows is None else [("<", run.end)])
         terms = (f"{rowid} {sign} (select {rowid} from {whole} limit 1 offset {place})" for sign, place in bounds)
         return f"{whole} where {' and '.join(terms)}"
@@ -175,7 +194,7 @@ class SourceTableReader:
     def _open_cursor(self, readings: Sequence[Reading], inner: str, batch_rows: int) -> Any:
         """The first batch is read at once, and what is wrong in it is found here."""
         try:
-            return self._execute(select_rows_sql(self._table, readings, inner), batch_rows)
+            return self._execute(select_rows_sql(self._table, readings, inner, light=self._is_light), batch_rows)
         except SourceError as error:
             raise self._explain(error, readings, self._done, batch_rows) from error
 
@@ -225,10 +244,15 @@ class SourceTableReader:
                 arrays = tuple((storage, batch.column(at + k)) for k, storage in enumerate(CLASSES))
                 at += 4
             else:
-                arrays = ((storage_of(reading), batch.column(at)),)
+                array = batch.column(at)
+                arrays = ((storage_of(reading), array.view(pa.string()) if reading is Reading.TEXT else array),)
                 at += 1
             columns.append(Cells(batch.num_rows, arrays))
         return SourceRows(first, batch.num_rows, tuple(columns), batch.nbytes)
+
+    def _rows_from(self, first: int, limit: int) -> str:
+        """So many rows (-1: all) from a place of the table on, for a FROM."""
+        return f"(select {self._names()} from {self._from()} not indexed limit {limit} offset {first})"
 
     def _rowid(self) -> str | None:
         return None if self._table.source.without_rowid else self._table.source.rowid_name

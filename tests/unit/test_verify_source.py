@@ -67,16 +67,22 @@ ODD_COLUMNS: dict[str, tuple[str, Sequence[Any]]] = {
     "a text after a thousand reals": ("real", [*map(float, range(20_000)), "x", 5]),
     "a blob among numbers": ("decimal", [*range(9000), 1.5, b"1", 2]),
     "infinity": ("real", [float("inf"), -float("inf"), 5e-324, 0.0]),
+    "numbers among the first texts, where the driver guesses": ("", ["a"] * 2000 + [5, "b", 1.5, None]),
+    "a number among the first blobs, where the driver guesses": ("", [b"a"] * 2000 + [5, b"b"]),
+    "numbers among later texts": ("", ["a"] * 30_000 + [5, "b", 1.5]),
+    "an empty blob among texts": ("", [""] * 2000 + [b"", ""]),
+    "an empty text among blobs": ("", [b""] * 20_000 + ["", b"\x00"]),
     "every class in turn": ("", [1, 1.5, "a", b"a", None] * 5000),
 }
 
 
 @pytest.mark.parametrize("case", ODD_COLUMNS)
 @pytest.mark.parametrize("kind", ["text", "bytea", "bigint", "jsonb", "uuid"])
-def test_every_cell_keeps_its_storage_class(case: str, kind: str, tmp_path: Path) -> None:
-    """Neither an upcast nor a guess from the first rows changes what a cell is."""
+@pytest.mark.parametrize("largest", [500, 5_000], ids=["small rows", "large rows"])
+def test_every_cell_keeps_its_storage_class(case: str, kind: str, largest: int, tmp_path: Path) -> None:
+    """Neither an upcast nor a guess from the first rows changes what a cell is, whatever the guard of large rows."""
     declared, values = ODD_COLUMNS[case]
-    specimen = Specimen("odd", (("n", "integer", "bigint"), ("v", declared, kind)))
+    specimen = Specimen("odd", (("n", "integer", "bigint"), ("v", declared, kind)), largest_row_bytes=largest)
     assert_same(specimen.create_source(tmp_path / "s.db", enumerate(values)), specimen)
 
 
