@@ -6,6 +6,9 @@ line, with the keys of ``differences`` in the report.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +16,11 @@ from typing import Any
 
 import orjson
 
-from etl.errors import EtlError
+from etl.errors import ExitStatus, writing
 from etl.model import Difference
 from etl.options import Options
+
+FLAG = "--differences"
 
 
 class DifferenceLog:
@@ -24,28 +29,28 @@ class DifferenceLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._partial = path.with_name(f"{path.name}.partial")
-        try:
+        with writing(FLAG, path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self._file = self._partial.open("wb")
-        except OSError as error:
-            raise EtlError(
-                f"--differences {path}: cannot be written: {error.strerror}",
-                "give it a path in an existing, writable folder",
-            ) from error
 
     def write(self, differences: Iterable[Difference]) -> None:
-        """Append these."""
+        """Append these. Raises WritingError, which says by its status that there are differences."""
         lines = (orjson.dumps(difference_document(one), option=orjson.OPT_APPEND_NEWLINE) for one in differences)
-        self._file.writelines(lines)
+        with writing(FLAG, self.path, ExitStatus.DIFFERENT):
+            self._file.writelines(lines)
 
     def keep(self, differences: Iterable[Difference]) -> None:
         """All rows that differ have been written; these, of schema objects, are the last."""
         self.write(differences)
-        self._file.close()
-        self._partial.replace(self.path)
+        with writing(FLAG, self.path, ExitStatus.DIFFERENT):  # what could not be flushed, are differences
+            self._file.close()
+            self._partial.replace(self.path)
 
     def discard(self) -> None:
         """Take away what is not complete; nothing, where it was kept."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # it tries to write what it still holds
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
 

@@ -6,8 +6,11 @@ holds a password.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import errno
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -106,6 +109,40 @@ class DifferenceError(EtlError):
     """Verification found that the target does not hold what the source held; nothing was published."""
 
     status = ExitStatus.DIFFERENT
+
+
+class WritingError(EtlError):
+    """A file that the run was asked to write cannot be written: no room, no permission, a folder that went away."""
+
+
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+@contextlib.contextmanager
+def writing(flag: str, path: Path, status: ExitStatus = ExitStatus.FAILED) -> Iterator[None]:
+    """Around what writes the file that ``flag`` names: raises WritingError for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        ways = "free room there, or" if error.errno in NO_ROOM else ""
+        place = "on another disk" if error.errno in NO_ROOM else "in an existing, writable folder"
+        failed = WritingError(
+            f"{flag} {path}: cannot be written: {error.strerror or error}", f"{ways} give {flag} a path {place}".strip()
+        )
+        failed.status = status
+        raise failed from error
+
+
+def without_room(error: OSError) -> WritingError | None:
+    """What nobody has claimed and there was no room for: only temporary files are written without a word of theirs."""
+    if error.errno not in NO_ROOM:
+        return None
+    import tempfile  # not cheap, for those who only ask for help
+
+    return WritingError(
+        f"temporary files in {tempfile.gettempdir()}: cannot be written: {error.strerror}",
+        "free room there, or let TMPDIR name a folder on another disk",
+    )
 
 
 class InterruptedRunError(EtlError):

@@ -63,7 +63,6 @@ async def migrate(options: Options, progress: Progress) -> Report:
     address = parse_address(options.target)
     clock = Clock(progress)
     rejects = RejectFolder(options.rejects) if options.rejects_rows else None
-    coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
     async with open_snapshot(options.source, options.jobs) as snapshot:
         plan = await make_plan(snapshot, options)
         try:
@@ -86,11 +85,12 @@ async def migrate(options: Options, progress: Progress) -> Report:
                     "migrate", str(options.source), str(address), plan, ExitStatus.DONE, flags=flags_of(options)
                 )
                 with logged(options) as log:
+                    coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
                     run = Run(snapshot, session, options, clock, rejects, coercion_log, log)
                     try:
                         report = await create_and_fill(run, report)
                     finally:
-                        run.discard_files()
+                        run.close_files()
                     if log is not None:
                         log.keep(report.differences)
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
@@ -133,9 +133,8 @@ async def create_and_fill(run: Run, report: Report) -> Report:
                 report = await fill_tables(run, report, staging)
             else:
                 with run.clock.phase("publish"):
-                    await to_the_end(publish(run.connections, staging, report.plan, run.replacing))
-    if report.status is not ExitStatus.DIFFERENT:
-        run.keep_files()
+                    async with run.deciding(report.plan.tables):
+                        await to_the_end(publish(run.connections, staging, report.plan, run.replacing))
     return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
 
 

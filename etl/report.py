@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.difference_log import difference_document
-from etl.errors import EtlError, ExitStatus
+from etl.errors import ExitStatus, writing
 from etl.model import Coercion, Difference, LoadedTable, Plan, Span, TablePlan, Verdict, VerifiedTable
 from etl.plan_record import record_of
 from etl.redaction import mask_dsn
@@ -237,7 +237,7 @@ def json_bytes(content: dict[str, Any]) -> bytes:
 def write_whole(content: bytes, path: Path) -> None:
     """Write a report to ``path``: beside it first, then renamed over it, so that no reader sees a half."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with writing("--report", path):
         try:
             with beside.open("xb") as file:
                 file.write(content)
@@ -246,11 +246,6 @@ def write_whole(content: bytes, path: Path) -> None:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise EtlError(
-            f"report {path}: cannot be written: {error.strerror}",
-            "give --report a path in an existing, writable folder",
-        ) from error
 
 
 def _table_document(outcome: TableOutcome) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The reject files of a run: one JSON object a row, one file a table.
 
-Invariant: a file bears its final name only when the run has published; until then it ends in ``.partial``, and a run
-that fails takes it away. Its rows stand in the order of the source, whoever has refused them.
+Invariant: a file bears its final name only when its table is committed; until then it ends in ``.partial``, and a run
+that fails takes it away. Its rows stand in the order of the source, whoever has refused them. It is whole and on the
+disk before the COMMIT; after it it only gets its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -15,8 +17,10 @@ from urllib.parse import quote
 
 import orjson
 
-from etl.errors import UsageError
+from etl.errors import UsageError, writing
 from etl.model import RejectedRow
+
+FLAG = "--rejects"
 
 
 class RejectFolder:
@@ -33,19 +37,26 @@ class RejectFolder:
             )
 
     def file_of(self, table: str) -> RejectFile:
+        """The file of a source table; what a run that was killed has left of it is taken away."""
         if table not in self._files:
             self._files[table] = RejectFile(self.folder / f"{quote(table, safe=' ')}.jsonl", table)
+            self._files[table].begin_again()
         return self._files[table]
 
-    def keep(self) -> None:
-        """Give the files their final names."""
-        for file in self._files.values():
-            file.keep()
+    def complete(self, tables: Iterable[str]) -> None:
+        """All rows of these tables were written, which are about to be committed. Raises WritingError."""
+        for table in tables:
+            self.file_of(table).complete()
 
-    def discard(self) -> None:
-        """Take away what is not kept; the folder too when nothing else is in it."""
+    def keep(self, tables: Iterable[str]) -> None:
+        """These tables are committed: their files get their final names."""
+        for table in tables:
+            self.file_of(table).keep()
+
+    def close(self) -> None:
+        """The run is over: take away what is not kept; the folder too when nothing else is in it."""
         for file in self._files.values():
-            file.begin_again()
+            file.discard()
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
@@ -63,26 +74,40 @@ class RejectFile:
     def begin_again(self) -> None:
         """The table is loaded from its start once more, or not at all."""
         self.ordinals.clear()
-        self._partial.unlink(missing_ok=True)
-        self._ordered.unlink(missing_ok=True)
+        self.discard()
+
+    def discard(self) -> None:
+        """Take away what has not got its final name."""
+        with writing(FLAG, self.path):
+            self._partial.unlink(missing_ok=True)
+            self._ordered.unlink(missing_ok=True)
 
     def write(self, rows: Iterable[RejectedRow]) -> None:
-        """Append the rows; nothing is created while there are none."""
+        """Append the rows; nothing is created while there are none. Raises WritingError."""
         lines = []
         for row in rows:
             self.ordinals.append(row.ordinal)
             lines.append(orjson.dumps(document_of(self.table, row)) + b"\n")
         if lines:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._partial.open("ab") as file:
-                file.writelines(lines)
+            with writing(FLAG, self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self._partial.open("ab") as file:
+                    file.writelines(lines)
 
-    def keep(self) -> None:
+    def complete(self) -> None:
+        """Put the rows in order, and flush them to the disk. Raises WritingError."""
         if any(later < earlier for earlier, later in pairwise(self.ordinals)):
             with contextlib.suppress(OSError):  # no room for a second file: the first one stays, which has every row
                 self._order()
         if self.ordinals:
-            self._partial.rename(self.path)
+            with writing(FLAG, self.path), self._partial.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def keep(self) -> None:
+        """Give it its final name, where it holds anything."""
+        if self.ordinals:
+            with writing(FLAG, self.path):
+                self._partial.rename(self.path)
 
     def _order(self) -> None:
         """Copy the lines in the order of their rows; what is held of each is its place in the file."""

@@ -107,7 +107,8 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
         if report.status is not ExitStatus.DIFFERENT:
             run.snapshot.ensure_held()
             with run.clock.phase("publish"):
-                await to_the_end(filled.commit(run.connections.address))
+                async with run.deciding(report.plan.tables):
+                    await to_the_end(filled.commit(run.connections.address))
     return report
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 
@@ -13,9 +16,11 @@ from etl.load.connect import Lender, OneConnection
 from etl.load.rejects import RejectFolder
 from etl.load.replacement import Replacing
 from etl.load.session import Session
+from etl.model import TablePlan
 from etl.options import Options
 from etl.phases.clock import Clock
 from etl.progress import Progress
+from etl.threads import in_stoppable_thread, in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Run:
     rejects: RejectFolder | None = None  # with --on-error reject
     coercion_log: CoercionLog | None = None  # with --coercion-log
     differences: DifferenceLog | None = None  # with --differences
+    _one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def connections(self) -> Lender:
@@ -58,16 +64,27 @@ class Run:
         """Whether what was coerced may be counted when both sides are read again: all of it, and nobody logs each."""
         return self.options.verify == "full" and self.coercion_log is None
 
-    def keep_files(self) -> None:
-        """The run has published: what it wrote beside it gets its final name."""
-        if self.rejects is not None:
-            self.rejects.keep()
-        if self.coercion_log is not None:
-            self.coercion_log.keep()
+    @contextlib.asynccontextmanager
+    async def deciding(self, tables: Iterable[TablePlan]) -> AsyncIterator[None]:
+        """Around the COMMIT that shows these tables: what files say of their rows is on the disk before it begins.
 
-    def discard_files(self) -> None:
-        """Take away what is not kept."""
+        Raises WritingError then. A COMMIT that fails leaves them to ``close_files``; they come one after the other.
+        """
+        names = [table.source.name for table in tables]
+        async with self._one_by_one:
+            if self.rejects is not None:
+                await in_thread(self.rejects.complete, names)
+            if self.coercion_log is not None:
+                await in_stoppable_thread(self.coercion_log.complete, names)
+            yield
+            if self.rejects is not None:
+                self.rejects.keep(names)
+            if self.coercion_log is not None:
+                self.coercion_log.keep()
+
+    def close_files(self) -> None:
+        """The run is over: what is kept has its final name, and the rest is gone."""
         if self.rejects is not None:
-            self.rejects.discard()
+            self.rejects.close()
         if self.coercion_log is not None:
-            self.coercion_log.discard()
+            self.coercion_log.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from etl.counted_nouns import counted
-from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError
+from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError, without_room
 from etl.model import Refusal
 from etl.options import Options
 from etl.progress import Progress
@@ -98,6 +98,8 @@ def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
         trace = "".join(traceback.format_exception(error))
         say(redact(trace.rstrip(), dsns))
     found = _find_cause(error)
+    if isinstance(found, OSError):
+        found = without_room(found) or found
     if isinstance(found, InterruptedRunError):
         say(found.message)
         return int(found.status)
@@ -129,7 +131,15 @@ def write_out(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains while it exits
+        _give_up_stdout()
+    except OSError as error:  # the run is over, and has its own exit status
+        _give_up_stdout()
+        say(f"warning: the report cannot be written to the standard output: {error.strerror}")
+
+
+def _give_up_stdout() -> None:
+    """What it still holds goes nowhere, or the interpreter complains while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused_lines(error: RefusedError) -> list[str]:

@@ -15,43 +15,26 @@ import asyncpg
 import pytest
 
 from etl.shell.embedded import start_server, stop_server
+from tests.fix_disk import small_disk
 
 DISK_MB = 64  # the empty database takes 8 of them
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that fills up; only root may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("no file system of a bounded size can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def small_database(small_disk: Path, tmp_path: Path) -> Iterator[str]:
+def small_database(tmp_path: Path) -> Iterator[str]:
     """A database whose tables lie on the small disk; the WAL lies elsewhere, or the server would stop."""
-    server = start_server(tmp_path / "pg")
-    owner = server.directory.stat()
-    place = small_disk / "tables"
-    place.mkdir()
-    os.chown(place, owner.st_uid, owner.st_gid)
-    try:
-        asyncio.run(execute(server.dsn, f"create tablespace small location '{place}'"))
-        asyncio.run(execute(server.dsn, "create database app tablespace small"))
-        yield server.dsn.replace("/postgres?", "/app?")
-    finally:
-        stop_server(server.directory)
+    with small_disk(tmp_path / "disk", DISK_MB) as disk:
+        server = start_server(tmp_path / "pg")
+        owner = server.directory.stat()
+        place = disk / "tables"
+        place.mkdir()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        try:
+            asyncio.run(execute(server.dsn, f"create tablespace small location '{place}'"))
+            asyncio.run(execute(server.dsn, "create database app tablespace small"))
+            yield server.dsn.replace("/postgres?", "/app?")
+        finally:
+            stop_server(server.directory)
 
 
 async def execute(dsn: str, sql: str) -> None:

@@ -187,23 +187,49 @@ def test_of_equal_lines_of_the_log_as_many_go_as_rows(tmp_path: Path) -> None:
     log.begin_table("t")
     log.write("t", [Coercion("at", "date-to-timestamp", 3, (sample,) * 3)])
     log.leave_out("t", [Coercion("at", "date-to-timestamp", 1, (sample,))])
+    log.begin_table("u")
+    log.write("u", [Coercion("at", "date-to-timestamp", 3, (sample,) * 3)])
+    log.leave_out("u", [Coercion("at", "date-to-timestamp", 1, (sample,))])
+    log.begin_table("u")  # a table that begins anew has lost no row yet
+    log.write("u", [Coercion("at", "date-to-timestamp", 3, (sample,) * 3)])
+    log.complete(["t", "u", "a table without coercions"])
     log.keep()
-    assert len(lines_of(log.path)) == 2
-    log.begin_table("t")  # a table that begins anew has lost no row yet
-    log.write("t", [Coercion("at", "date-to-timestamp", 3, (sample,) * 3)])
-    log.keep()
-    assert len(lines_of(log.path)) == 3
+    log.close()
+    assert [line["table"] for line in lines_of(log.path)] == ["t"] * 2 + ["u"] * 3
+    assert list(tmp_path.iterdir()) == [log.path]
+
+
+def test_a_log_holds_what_was_committed_and_nothing_else(tmp_path: Path) -> None:
+    """Table by table, some COMMITs come about and some do not; a log without any is no log."""
+    sample = ("id=1", "'2024-05-06'", "2024-05-06 00:00:00")
+    log = CoercionLog(tmp_path / "log.jsonl")
+    for table, is_committed in (("a", True), ("b", False), ("c", True), ("d", False)):
+        log.begin_table(table)
+        log.write(table, [Coercion("at", "date-to-timestamp", 1, (sample,))])
+        log.complete([table])
+        if is_committed:
+            log.keep()
+    log.close()
+    assert [line["table"] for line in lines_of(log.path)] == ["a", "c"]
+    assert list(tmp_path.iterdir()) == [log.path]
+    log.path.unlink()
+    log = CoercionLog(tmp_path / "log.jsonl")
+    log.begin_table("a")
+    log.complete(["a"])
+    log.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("room", [True, False], ids=["room", "no room for a second file"])
 def test_rejected_rows_are_put_in_order_or_kept_as_they_are(tmp_path: Path, room: bool) -> None:
-    """The rows are published by then: whatever happens to the order, none of them may be lost."""
+    """Rows that stand in another order are no reason to fail, and none of them may be lost."""
     file = RejectFile(tmp_path / "t.jsonl", "t")
     for some in ([1, 7], [0, 5], [4]):
         values = {"text": ("text", f"line\nbreak {some}")}
         file.write(RejectedRow(n, f"id={n}", "text", "refused", "", values) for n in some)
     if not room:
         (tmp_path / "t.jsonl.ordered.partial").symlink_to("/dev/full")
+    file.complete()
     file.keep()
     written = [line["key"] for line in lines_of(tmp_path / "t.jsonl")]
     assert [path.name for path in tmp_path.iterdir()] == ["t.jsonl"]

@@ -91,10 +91,12 @@ def test_reject_files_get_their_names_only_when_they_are_kept(tmp_path: Path) ->
     rows = coerce_or_reject(PAGE, TABLE, 0).rejected
     file = folder.file_of("odd/name")
     file.write(rows)
-    folder.discard()
+    folder.close()
     assert not (tmp_path / "rejects").exists()
     file.write(rows)
-    folder.keep()
+    folder.complete(["odd/name"])
+    folder.keep(["odd/name"])
+    folder.close()
     (path,) = (tmp_path / "rejects").iterdir()
     assert path.name == "odd%2Fname.jsonl"
     documents = [json.loads(line) for line in path.read_text().splitlines()]
