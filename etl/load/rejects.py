@@ -56,7 +56,7 @@ class RejectFolder:
     def close(self) -> None:
         """The run is over: take away what is not kept; the folder too when nothing else is in it."""
         for file in self._files.values():
-            file.discard()
+            file.begin_again()
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
@@ -74,10 +74,6 @@ class RejectFile:
     def begin_again(self) -> None:
         """The table is loaded from its start once more, or not at all."""
         self.ordinals.clear()
-        self.discard()
-
-    def discard(self) -> None:
-        """Take away what has not got its final name."""
         with writing(FLAG, self.path):
             self._partial.unlink(missing_ok=True)
             self._ordered.unlink(missing_ok=True)
