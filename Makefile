@@ -32,7 +32,8 @@ demo: $(STAMP)
 	@$(BIN)/etl demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile  # a file's tests stay together: some share a port
+	@# a file's tests stay together: some share a port; in the order of the folders: short files come last
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import selectors
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,66 @@ class Done:
 
 
 @dataclass(frozen=True)
+class PreparedProcess:
+    """`tests/prepared.py` at work: half a second of imports is paid once, not by every command that a test runs."""
+
+    requests: socket.socket
+    environment: Mapping[str, str]  # that of every command which it becomes
+
+    def run(self, folder: Path, arguments: list[str], timeout: float) -> Done:
+        """Run one command to its end, and to the end of its output, as subprocess.run does."""
+        pipes = [os.pipe() for _ in range(3)]
+        request = json.dumps({"folder": str(folder), "arguments": arguments}).encode()
+        socket.send_fds(self.requests, [request], [write for _, write in pipes])
+        for _, write in pipes:
+            os.close(write)
+        out, err, told = read_all([read for read, _ in pipes], timeout)
+        numbers = [int(line) for line in told.split()]  # the pid, and the status when it has ended
+        if len(numbers) < 2:
+            for pid in numbers:
+                os.kill(pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(arguments, timeout)
+        return Done(numbers[1], text_of(out), text_of(err))
+
+
+def text_of(output: bytes) -> str:
+    """As `text=True` of subprocess reads it: an end of a line is an end of a line."""
+    return output.decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_all(descriptors: list[int], timeout: float) -> list[bytes]:
+    """What comes from each of them to its end, or until the time is over."""
+    deadline = time.monotonic() + timeout
+    taken = {descriptor: bytearray() for descriptor in descriptors}
+    with selectors.DefaultSelector() as selector:
+        for descriptor in descriptors:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
+            for ready, _ in selector.select(left):
+                piece = os.read(ready.fd, 1 << 16)
+                taken[ready.fd] += piece
+                if not piece:
+                    selector.unregister(ready.fd)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return [bytes(taken[descriptor]) for descriptor in descriptors]
+
+
+@dataclass(frozen=True)
 class EtlCommand:
     """``etl(*arguments) -> Done``, in an empty folder and without the settings of the caller's environment."""
 
     folder: Path
+    prepared: PreparedProcess
 
     def __call__(self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+        """A fork of the prepared process; one from the very start, where the environment is another."""
+        if self.environment(env) == self.prepared.environment:
+            return self.prepared.run(self.folder, list(map(str, arguments)), timeout)
+        return self.afresh(*arguments, env=env, timeout=timeout)
+
+    def afresh(self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+        """A process from the very start: imports, hash seed and all."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -54,16 +115,35 @@ class EtlCommand:
 
     @staticmethod
     def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment without ETL_*, PG* and DATABASE_URL."""
+        """The environment without ETL_*, PG*, DATABASE_URL and what pytest tells of the test that runs."""
         own = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("ETL_", "PG")) and name != "DATABASE_URL"
+            if not name.startswith(("ETL_", "PG", "PYTEST_")) and name != "DATABASE_URL"
         }
-        return {**own, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), **(more or {})}
+        return {**own, "PYTHONPATH": str(ROOT), **(more or {})}
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[PreparedProcess]:
+    """One a session, started for the first test that runs a command."""
+    environment = EtlCommand.environment()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        program = [sys.executable, str(ROOT / "tests" / "prepared.py"), str(theirs.fileno())]
+        process = subprocess.Popen(
+            program,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # nothing comes here, but Python opens its streams as it finds them
+            stderr=subprocess.PIPE,
+            pass_fds=[theirs.fileno()],
+        )
+    with process, ours:
+        yield PreparedProcess(ours, environment)
 
 
 @pytest.fixture
-def etl(tmp_path_factory: pytest.TempPathFactory) -> EtlCommand:
+def etl(tmp_path_factory: pytest.TempPathFactory, prepared: PreparedProcess) -> EtlCommand:
     """The command line: ``done = etl("migrate", source, dsn)``."""
-    return EtlCommand(tmp_path_factory.mktemp("cwd"))
+    return EtlCommand(tmp_path_factory.mktemp("cwd"), prepared)

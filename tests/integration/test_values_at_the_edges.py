@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.fix_command import EtlCommand
+from tests.fix_command import EtlCommand, PreparedProcess
 from tests.verifying import connected
 
 Held = dict[str, tuple[str, str | None]]
@@ -186,14 +186,16 @@ Outcome = tuple[str | None, str | None]  # text and rule; (None, None) for a val
 
 
 @pytest.fixture(scope="module")
-def outcomes(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Outcome]]:
+def outcomes(
+    server_dsn: str, tmp_path_factory: pytest.TempPathFactory, prepared: PreparedProcess
+) -> dict[str, dict[str, Outcome]]:
     """Table → edge → outcome, of one migration of all tables."""
     folder = tmp_path_factory.mktemp("edges")
     path, log, rejects = create(folder / "s.db"), folder / "log.jsonl", folder / "rejects"
     casts = [part for place, name in enumerate(HELD) for part in ("--cast", f"t{place}*.v={name}")]
     files = ("--rejects", rejects, "--coercion-log", log)
     asyncio.run(execute(server_dsn, "create schema edges"))
-    done = EtlCommand(folder)(
+    done = EtlCommand(folder, prepared)(
         "migrate", path, server_dsn, "--target-schema", "edges", "--on-error", "reject", *files, *casts
     )
     try:
