@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from etl.verify.catalog_columns import TABLES, Column, read_columns
+from etl.verify.catalog_indexes import Index, read_indexes
 
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 # to_jsonb: conenforced exists from PostgreSQL 18 on
@@ -33,23 +34,6 @@ join pg_catalog.pg_constraint c on c.conrelid = t.oid
 left join pg_catalog.pg_class p on p.oid = c.confrelid
 order by t.relname, c.conname
 """
-_INDEXES = f"""
-with tables as ({TABLES})
-select t.relname as table, i.relname as name, x.indisunique as unique,
-       x.indisvalid and x.indisready and x.indislive as valid,
-       pg_catalog.pg_get_expr(x.indpred, x.indrelid) as predicate,
-       pg_catalog.pg_get_indexdef(x.indexrelid) as definition,
-       exists (select from pg_catalog.pg_constraint c where c.conindid = x.indexrelid and c.contype in ('u', 'p'))
-           as constraint,
-       array(select coalesce(a.attname::text, '') from generate_series(1, x.indnkeyatts) k
-             left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = x.indkey[k - 1] and a.attnum > 0
-             order by k) as columns,
-       array(select (x.indoption[k - 1] & 1) = 1 from generate_series(1, x.indnkeyatts) k order by k) as descending
-from tables t
-join pg_catalog.pg_index x on x.indrelid = t.oid
-join pg_catalog.pg_class i on i.oid = x.indexrelid
-order by t.relname, i.relname
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +49,6 @@ class Constraint:
     deferrable: bool
     deferred: bool
     expression: str | None  # of a CHECK
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    name: str
-    unique: bool
-    valid: bool
-    constraint: bool
-    predicate: str | None
-    terms: tuple[tuple[str, bool], ...]  # (column, descending); '' for an expression
-    definition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +80,4 @@ async def read_catalog(target: asyncpg.Connection, schema: str, tables: Sequence
                 expression=row["expression"],
             )
         )
-    indexes: dict[str, list[Index]] = {}
-    for row in await target.fetch(_INDEXES, schema, list(tables)):
-        terms = tuple(zip(row["columns"], row["descending"], strict=True))
-        names = ("name", "unique", "valid", "constraint", "predicate", "definition")
-        indexes.setdefault(row["table"], []).append(Index(terms=terms, **{name: row[name] for name in names}))
-    return Catalog(columns, constraints, indexes)
+    return Catalog(columns, constraints, await read_indexes(target, schema, tables))

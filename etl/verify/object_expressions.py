@@ -1,7 +1,9 @@
-"""Compares the expressions in the target's schema with the promised ones: defaults, CHECKs, generated columns, indexes.
+"""Compares the expressions in the target's schema with the promised ones: defaults, CHECKs, generated columns.
 
 PostgreSQL prints an expression in words of its own, and no text of ours can equal them. So the server is asked what it
-makes of both: EXPLAIN VERBOSE parses, types and folds each beside the other, and prints them in the same words.
+makes of both: EXPLAIN VERBOSE parses, types and folds each beside the other, and prints them in the same words. It does
+not print collations: where some are named, the pair is asked for once more in a form that shows them
+(``collation_clauses``).
 
 Invariant: nothing is executed and nothing is written; an expression that the server cannot read is no equal of any.
 """
@@ -9,13 +11,15 @@ Invariant: nothing is executed and nothing is written; an expression that the se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from etl.model import Difference, TablePlan
 from etl.verify.catalog_rows import Catalog
+from etl.verify.collation_clauses import collations_in, with_casts
+from etl.verify.object_differences import object_difference
 from etl.verify.readings import quoted
 
 PAIRS_A_QUERY = 200  # a row has room for 1,600 columns
@@ -30,35 +34,25 @@ class Pair:
     found: str
     type: str = ""
     column: str | None = None  # source name
+    collation: str | None = None  # under which the one stands that is there, where the server keeps that beside it
 
     @property
     def sides(self) -> tuple[str, str]:
         cast = f"::{self.type}" if self.type else ""
-        return f"({self.promised}){cast}", f"({self.found}){cast}"
+        collated = f" collate {self.collation}" if self.collation else ""
+        return f"({self.promised}){cast}", f"({self.found}){cast}{collated}"
 
 
 async def compare_expressions(
     target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
 ) -> list[Difference]:
-    """The expressions of a table that are there and say something else than promised."""
-    pairs = [*_column_pairs(table, catalog), *_check_pairs(table, catalog), *_index_pairs(table, catalog)]
-    rows = f"only {quoted(schema)}.{quoted(table.name)}"
-    differences = []
-    for start in range(0, len(pairs), PAIRS_A_QUERY):
-        part = pairs[start : start + PAIRS_A_QUERY]
-        for pair, same in zip(part, await _are_same(target, rows, part), strict=True):
-            if not same:
-                differences.append(
-                    Difference(
-                        table.source.name,
-                        "object",
-                        pair.name,
-                        column=pair.column,
-                        expected=pair.promised,
-                        actual=pair.found,
-                    )
-                )
-    return differences
+    """The defaults, generated columns and CHECKs of a table that are there and say something else than promised."""
+    pairs = [*_column_pairs(table, catalog), *_check_pairs(table, catalog)]
+    return [
+        object_difference(table, pair.name, pair.promised, pair.found, pair.column)
+        for pair, same in zip(pairs, await are_same(target, table, schema, pairs), strict=True)
+        if not same
+    ]
 
 
 def _column_pairs(table: TablePlan, catalog: Catalog) -> Iterator[Pair]:
@@ -77,22 +71,42 @@ def _check_pairs(table: TablePlan, catalog: Catalog) -> Iterator[Pair]:
             yield Pair(check.name, check.condition, expression)
 
 
-def _index_pairs(table: TablePlan, catalog: Catalog) -> Iterator[Pair]:
-    found: Mapping[str, str | None] = {one.name: one.predicate for one in catalog.indexes.get(table.name, ())}
-    for index in table.indexes:
-        if index.predicate is not None and (predicate := found.get(index.name)):
-            yield Pair(index.name, index.predicate, predicate)
+async def are_same(target: asyncpg.Connection, table: TablePlan, schema: str, pairs: Sequence[Pair]) -> list[bool]:
+    """Whether the server makes the same of both sides of each pair, whose columns are those of ``table``."""
+    rows = f"only {quoted(schema)}.{quoted(table.name)}"
+    same = await _are_printed_alike(target, rows, [pair.sides for pair in pairs])
+    # those that are may still name other collations
+    named = {
+        place: [name for side in pair.sides for name in collations_in(side)]
+        for place, pair in enumerate(pairs)
+        if same[place]
+    }
+    collated = [place for place, names in named.items() if names]
+    numbers = {name: number for number, name in enumerate(sorted({name for names in named.values() for name in names}))}
+    sides = [pairs[place].sides for place in collated]
+    cast = [(with_casts(left, numbers), with_casts(right, numbers)) for left, right in sides]
+    for place, alike in zip(collated, await _are_printed_alike(target, rows, cast), strict=True):
+        same[place] = alike
+    return same
 
 
-async def _are_same(target: asyncpg.Connection, rows: str, pairs: Sequence[Pair]) -> list[bool]:
-    """Whether the server makes the same of both; where it cannot read one of many, each is asked for alone."""
+async def _are_printed_alike(target: asyncpg.Connection, rows: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """Whether the server prints both expressions of each pair in the same words."""
+    alike: list[bool] = []
+    for start in range(0, len(pairs), PAIRS_A_QUERY):
+        alike += await _ask(target, rows, pairs[start : start + PAIRS_A_QUERY])
+    return alike
+
+
+async def _ask(target: asyncpg.Connection, rows: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """One query; where the server cannot read one of many, each is asked for alone."""
     try:
         async with target.transaction():  # inside a running one a savepoint
             explained = await target.fetchval(
                 f"explain (verbose, costs off, format json) select"
-                f" {', '.join(side for pair in pairs for side in pair.sides)} from {rows}"
+                f" {', '.join(side for sides in pairs for side in sides)} from {rows}"
             )
     except asyncpg.PostgresError:
-        return [(await _are_same(target, rows, [pair]))[0] for pair in pairs] if len(pairs) > 1 else [False]
+        return [(await _ask(target, rows, [pair]))[0] for pair in pairs] if len(pairs) > 1 else [False]
     printed = json.loads(explained)[0]["Plan"]["Output"]
     return [left == right for left, right in zip(printed[::2], printed[1::2], strict=True)]

@@ -16,7 +16,7 @@ from etl.verify.catalog_rows import read_catalog
 from etl.verify.check_objects import compare_checks
 from etl.verify.column_objects import compare_columns
 from etl.verify.foreign_key_objects import compare_foreign_keys, find_orphans
-from etl.verify.index_objects import compare_indexes, compare_keys
+from etl.verify.index_objects import compare_indexes
 from etl.verify.object_differences import object_difference
 from etl.verify.object_expressions import compare_expressions
 from etl.verify.sequence_objects import compare_sequences
@@ -40,9 +40,8 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
             continue
         if table.way is Way.CREATE:  # of a table that was there the definitions are compared with what they were
             differences += compare_columns(table, catalog)
-            differences += compare_keys(table, catalog)
             differences += await compare_checks(target, table, schema, catalog)
-            differences += compare_indexes(table, catalog)
+            differences += await compare_indexes(target, table, schema, catalog)
             differences += await compare_expressions(target, table, schema, catalog)
             differences += compare_foreign_keys(table, catalog)
             differences += await find_orphans(target, table, schema, catalog)
