@@ -29,7 +29,8 @@ TABLES = (
     " where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p', 'f')"
 )
 # A domain may stand on another one; what is stored is of the type under the last, with the modifier that this one has.
-# So are the elements of an array (e the type that they are called by, z the one under it).
+# So are the elements of an array (e the type that they are called by, z the one under it). A NOT NULL has an entry in
+# pg_constraint from version 18 on.
 _COLUMNS = f"""
 with recursive tables as ({TABLES}), under (domain, type, modifier) as (
     select d.oid, d.typbasetype, d.typtypmod from pg_catalog.pg_type d where d.typtype = 'd'
@@ -37,7 +38,11 @@ with recursive tables as ({TABLES}), under (domain, type, modifier) as (
     select u.domain, d.typbasetype, d.typtypmod from under u join pg_catalog.pg_type d on d.oid = u.type
     where d.typtype = 'd'
 )
-select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attidentity <> '' as identity,
+select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attidentity::text as identity,
+       a.attnotnull and exists (
+           select from pg_catalog.pg_constraint n where n.conrelid = a.attrelid and n.contype = 'n'
+           and n.conkey = array[a.attnum] and not n.convalidated) as not_null_of_new_rows,
+       coalesce(m.typtype, w.typtype)::text as kind_of_type,
        a.attgenerated::text as generated, pg_catalog.pg_get_expr(f.adbin, f.adrelid) as expression,
        pg_catalog.format_type(a.atttypid, null) as full_type,
        case when a.attcollation <> y.typcollation then l.collname::text end as collation,
@@ -51,6 +56,8 @@ from tables t
 join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
 left join pg_catalog.pg_collation l on l.oid = a.attcollation
+join pg_catalog.pg_type w on w.oid = a.atttypid
+left join pg_catalog.pg_type m on m.oid = w.typelem and m.typarray = w.oid
 left join under u on u.domain = a.atttypid
 join pg_catalog.pg_type y on y.oid = coalesce(u.type, a.atttypid)
 left join pg_catalog.pg_type e on e.oid = y.typelem and e.typarray = y.oid
@@ -65,10 +72,12 @@ order by t.relname, a.attnum
 class Column:
     type: PgType
     not_null: bool
-    identity: bool
+    not_null_of_new_rows: bool  # the NOT NULL is not validated
+    identity: str  # as attidentity: d for BY DEFAULT, a for ALWAYS, '' for neither
     generated: str  # as attgenerated: s for stored, v for virtual, '' for neither
     expression: str | None  # of its default, or by which it is generated, in PostgreSQL's words
     full_type: str  # without modifiers, as a cast names it
+    kind_of_type: str  # as typtype, of an array's elements: b for a base type, d for a domain, e for an enum
     collation: str | None  # None for the one that its type has
     nondeterministic_locale: str | None  # of a collation under which different texts may be the same
 
@@ -96,10 +105,12 @@ async def read_columns(target: asyncpg.Connection, schema: str, tables: Sequence
         columns.setdefault(row["table"], {})[row["name"]] = Column(
             kind,
             row["not_null"],
+            row["not_null_of_new_rows"],
             row["identity"],
             row["generated"],
             row["expression"],
             row["full_type"],
+            row["kind_of_type"],
             row["collation"],
             row["nondeterministic_locale"],
         )

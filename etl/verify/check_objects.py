@@ -9,6 +9,8 @@ from etl.verify.catalog_rows import Catalog, Constraint
 from etl.verify.object_differences import object_difference
 from etl.verify.readings import quoted
 
+WHOLE = "a check of all rows"
+
 
 async def compare_checks(
     target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
@@ -21,11 +23,11 @@ async def compare_checks(
     for check in table.checks:
         constraints = catalog.constraints.get(table.name, ())
         found = next((one for one in constraints if one.kind == "c" and one.name == check.name), None)
-        if found is not None and found.whole:
+        if found is not None and _state(found) == WHOLE:
             continue
         if found is None and await _is_contradicted(target, table, schema, check.condition):
             continue
-        differences.append(object_difference(table, check.name, "a check of all rows", _state(found)))
+        differences.append(object_difference(table, check.name, WHOLE, _state(found)))
     return differences
 
 
@@ -41,4 +43,10 @@ async def _is_contradicted(target: asyncpg.Connection, table: TablePlan, schema:
 
 
 def _state(constraint: Constraint | None) -> str:
-    return "nothing" if constraint is None else "a constraint that is not validated"
+    if constraint is None:
+        return "nothing"
+    if not constraint.enforced:
+        return "a check that is not enforced"
+    if not constraint.validated:
+        return "a check of new rows only"
+    return "a check that no inheriting table has" if constraint.not_inherited else WHOLE

@@ -12,27 +12,26 @@ from etl.verify.object_differences import listed, object_difference
 from etl.verify.readings import quoted
 
 SHOWN_ORPHANS = 3
+SIMPLE = "s"  # confmatchtype of MATCH SIMPLE
+NOT_VALID = " not valid"
 
 
-def compare_foreign_keys(table: TablePlan, catalog: Catalog) -> Iterator[Difference]:
-    """The planned foreign keys that are missing, not valid or different."""
+def compare_foreign_keys(table: TablePlan, schema: str, catalog: Catalog) -> Iterator[Difference]:
+    """The planned foreign keys that are missing, not valid or different.
+
+    One that was planned NOT VALID may be valid by now.
+    """
     for plan in table.foreign_keys:
-        found = _find_foreign_key(plan, catalog.constraints.get(table.name, ()))
-        wanted = _say_reference(plan.columns, plan.parent, plan.parent_columns, plan.on_update, plan.on_delete)
-        if plan.deferrable:
-            wanted += " deferrable" + (" initially deferred" if plan.initially_deferred else "")
-        wanted += "" if plan.validated else " not valid"
-        actual = "nothing"
-        if found is not None:
-            actual = _say_reference(found.columns, found.parent, found.parent_columns, found.on_update, found.on_delete)
-            if found.deferrable:
-                actual += " deferrable" + (" initially deferred" if found.deferred else "")
-            actual += "" if found.whole else " not valid"
+        found = _find(plan, catalog.constraints.get(table.name, ()))
+        wanted, actual = _planned(plan), "nothing" if found is None else _found(found, schema)
+        if found is not None and not plan.validated and actual == wanted.removesuffix(NOT_VALID):
+            continue
         if actual != wanted:
             yield object_difference(table, plan.name, wanted, actual)
 
 
-def _find_foreign_key(plan: ForeignKeyPlan, constraints: Sequence[Constraint]) -> Constraint | None:
+def _find(plan: ForeignKeyPlan, constraints: Sequence[Constraint]) -> Constraint | None:
+    """The foreign key of that name; without one, another that links the same columns with the same table."""
     keys = [constraint for constraint in constraints if constraint.kind == "f"]
     for key in keys:
         if key.name == plan.name:
@@ -40,18 +39,38 @@ def _find_foreign_key(plan: ForeignKeyPlan, constraints: Sequence[Constraint]) -
     return next((key for key in keys if (key.columns, key.parent) == (plan.columns, plan.parent)), None)
 
 
-def _say_reference(
-    columns: Sequence[str], parent: str, parent_columns: Sequence[str], on_update: str, on_delete: str
-) -> str:
-    actions = f"on update {on_update} on delete {on_delete}"
-    return f"{listed(columns)} references {parent} {listed(parent_columns)} {actions}"
+def _planned(plan: ForeignKeyPlan) -> str:
+    said = f"{listed(plan.columns)} references {plan.parent} {listed(plan.parent_columns)}"
+    said += f" on update {plan.on_update} on delete {plan.on_delete}"
+    said += _deferral(plan.deferrable, plan.initially_deferred)
+    return said if plan.validated else said + NOT_VALID
+
+
+def _found(key: Constraint, schema: str) -> str:
+    parent = key.parent if key.parent_schema == schema else f"{key.parent_schema}.{key.parent}"
+    said = f"{listed(key.columns)} references {parent} {listed(key.parent_columns)}"
+    said += "" if key.match == SIMPLE else " match full"
+    said += " by periods" if key.of_periods else ""
+    said += f" on update {key.on_update} on delete {key.on_delete}"
+    said += f" {listed(key.emptied)}" if key.emptied else ""
+    said += _deferral(key.deferrable, key.deferred)
+    if not key.enforced:
+        return f"{said}, which is not enforced"
+    said += "" if key.validated else NOT_VALID
+    return f"{said}, whose triggers are disabled" if key.triggers_off else said
+
+
+def _deferral(deferrable: bool, deferred: bool) -> str:
+    return (" deferrable" + (" initially deferred" if deferred else "")) if deferrable else ""
 
 
 async def find_orphans(target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog) -> list[Difference]:
     """Rows whose parent is missing, whatever the constraint says of itself."""
     differences = []
     for plan in table.foreign_keys:
-        if not plan.validated or not _can_be_joined(table, plan, catalog):
+        found = _find(plan, catalog.constraints.get(table.name, ()))
+        claimed = plan.validated or (found is not None and found.validated)
+        if not claimed or not _can_be_joined(table, plan, catalog):
             continue
         child = f"only {quoted(schema)}.{quoted(table.name)}"
         parent = f"only {quoted(schema)}.{quoted(plan.parent)}"
@@ -67,8 +86,8 @@ async def find_orphans(target: asyncpg.Connection, table: TablePlan, schema: str
         )
         if rows:
             keys = "; ".join(", ".join(f"{n}={v}" for n, v in zip(names, row["key"], strict=True)) for row in rows)
-            found = f"{rows[0]['orphans']:,} without one, as {keys}"
-            differences.append(object_difference(table, plan.name, f"a parent in {plan.parent} for every row", found))
+            orphans = f"{rows[0]['orphans']:,} without one, as {keys}"
+            differences.append(object_difference(table, plan.name, f"a parent in {plan.parent} for every row", orphans))
     return differences
 
 

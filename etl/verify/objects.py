@@ -19,6 +19,7 @@ from etl.verify.foreign_key_objects import compare_foreign_keys, find_orphans
 from etl.verify.index_objects import compare_indexes
 from etl.verify.object_differences import object_difference
 from etl.verify.object_expressions import compare_expressions
+from etl.verify.relation_objects import compare_relation
 from etl.verify.sequence_objects import compare_sequences
 from etl.verify.view_objects import compare_views
 
@@ -38,12 +39,13 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
         if table.name not in catalog.columns:
             differences.append(object_difference(table, table.name, "a table", "nothing"))
             continue
+        differences += compare_relation(table, catalog)
         if table.way is Way.CREATE:  # of a table that was there the definitions are compared with what they were
             differences += compare_columns(table, catalog)
             differences += await compare_checks(target, table, schema, catalog)
             differences += await compare_indexes(target, table, schema, catalog)
             differences += await compare_expressions(target, table, schema, catalog)
-            differences += compare_foreign_keys(table, catalog)
+            differences += compare_foreign_keys(table, schema, catalog)
             differences += await find_orphans(target, table, schema, catalog)
         differences += await compare_sequences(target, table, schema, catalog)
     return (*differences, *await compare_views(target, plan, schema))
