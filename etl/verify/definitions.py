@@ -25,12 +25,17 @@ with tables as (
 select t.name as table, 'column' as kind, a.attname::text as name,
        concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
                  nullif(a.attidentity::text, ''), nullif(a.attgenerated::text, ''),
-                 pg_catalog.pg_get_expr(f.adbin, f.adrelid)) as definition
+                 pg_catalog.pg_get_expr(f.adbin, f.adrelid),
+                 case when a.attcollation <> y.typcollation then 'collate ' || a.attcollation::regcollation end)
+           as definition
 from tables t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+join pg_catalog.pg_type y on y.oid = a.atttypid
 left join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
 union all
 select t.name, 'constraint', k.conrelid::regclass || '.' || k.conname,
        concat_ws(' ', pg_catalog.pg_get_constraintdef(k.oid), case when not k.convalidated then 'not validated' end,
+                 case when exists (select from pg_catalog.pg_trigger g where g.tgconstraint = k.oid
+                                   and g.tgenabled not in ('O', 'A')) then 'triggers disabled' end,
                  pg_catalog.obj_description(k.oid, 'pg_constraint'))
 from tables t join pg_catalog.pg_constraint k on k.conrelid = t.oid or (k.confrelid = t.oid and k.conparentid = 0)
 union all

@@ -11,7 +11,7 @@ from tests.verifying import connected
 
 SCHEMA = """
 create table parent (id bigint generated always as identity primary key);
-create table child (id serial primary key, n numeric(8,2) not null default 0, parent_id bigint,
+create table child (id serial primary key, name text collate "C", n numeric(8,2) not null default 0, parent_id bigint,
     constraint of_parent foreign key (parent_id) references parent deferrable initially deferred,
     constraint positive check (n >= 0));
 comment on constraint of_parent on child is 'why';
@@ -41,6 +41,12 @@ DAMAGE = {
     "a check that is gone": ("alter table child drop constraint positive", "constraint public.child.positive"),
     "a trigger that is off": ("alter table child disable trigger notes", "trigger public.child.notes"),
     "a trigger that fires always": ("alter table child enable always trigger notes", "trigger public.child.notes"),
+    "another collation": ('alter table child alter name type text collate "POSIX"', "column name"),
+    "no collation": ('alter table child alter name type text collate "default"', "column name"),
+    "a foreign key whose triggers are off": (
+        "alter table parent disable trigger all",
+        "constraint public.child.of_parent",
+    ),
     "another precision": ("alter table child alter n type numeric(9,2)", "column n"),
     "another default": ("alter table child alter n set default 1", "column n"),
     "a column that takes NULL": ("alter table child alter n drop not null", "column n"),
