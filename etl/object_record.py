@@ -26,6 +26,7 @@ from etl.model import (
     Way,
 )
 
+SCHEMA = "\0"  # stands for the schema in the query of a ViewPlan
 OF_A_COLUMN = ("not_null", "identity", "default", "generated", "virtual", "collation")
 
 Made = TypeVar("Made")
@@ -36,6 +37,8 @@ def objects_of(plan: Plan) -> dict[str, Any]:
     return {
         "tables": {table.source.name: _objects_of_table(table) for table in plan.tables},
         "views": {view.name: [column.name for column in view.table.columns] for view in plan.views},
+        # a query in pieces: between two of them the schema is named
+        "view_queries": {view.name: view.sql.split(SCHEMA) for view in plan.views},
     }
 
 
@@ -78,16 +81,17 @@ def with_objects(table: TablePlan, recorded: Mapping[str, Any]) -> TablePlan:
     )
 
 
-def views_of(recorded: Mapping[str, Sequence[str]]) -> tuple[ViewPlan, ...]:
-    """The views that were promised, by their names and columns; their queries are not compared."""
+def views_of(recorded: Mapping[str, Any]) -> tuple[ViewPlan, ...]:
+    """The views that were promised: names, columns and queries, which the record of an older etl has not got."""
+    queries: Mapping[str, Sequence[str]] = recorded.get("view_queries", {})
     return tuple(
         ViewPlan(
             SourceView(name, ""),
             name,
-            "",
+            SCHEMA.join(queries.get(name, ())),
             TablePlan(SourceTable(name, ()), name, tuple(_view_column(column) for column in columns)),
         )
-        for name, columns in recorded.items()
+        for name, columns in recorded["views"].items()
     )
 
 

@@ -206,7 +206,7 @@ async def _object_differences(
     promised = replace(
         plan,
         tables=tuple(with_objects(table, objects["tables"][table.source.name]) for table in tables),
-        views=views_of(objects["views"]),
+        views=views_of(objects),
     )
     async with session.connections.borrow() as connection:
         promised = await guarded(connection, with_validated(connection, promised))

@@ -146,6 +146,7 @@ def test_the_plan_says_what_becomes_of_views(etl: EtlCommand, source: Path) -> N
         ("drop view stocked", "view stocked"),
         ("update author set name = name || '!' where id = 1", "Ada!"),
         ("create or replace view u (name) as select name from author where id / 0 = 1", "view u"),
+        ("create or replace view u as select name from author where id > 0 union select title from book", "(author.id"),
     ],
 )  # fmt: skip
 async def test_a_later_verification_compares_the_views(
