@@ -30,6 +30,7 @@ from etl.model import (
     SourceTable,
     StorageClass,
 )
+from etl.model.folding import fold
 
 # Written with `cross join`: with a plain join SQLite 3.40 calls index_xinfo before index_list has given it a name,
 # and finds no index at all.
@@ -84,7 +85,8 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
     index_sql = {name: sql for kind, name, _, sql in objects if kind == "index"}
     sequences = await _sequences(connection, listed)
     views = await read_views(connection, ((name, sql) for kind, name, _, sql in objects if kind == "view"))
-    spelled = {_fold(name): name for kind, name, _, _ in objects if kind in {"table", "view"}}
+    # a trigger's statement may spell its table otherwise than the table does
+    spelled = {fold(name): name for kind, name, _, _ in objects if kind in {"table", "view"}}
     tables, skipped = [], []
     for kind, name, parent, sql in objects:
         if kind in {"index", "view"}:
@@ -94,7 +96,7 @@ async def read_catalog(connection: aiosqlite.Connection, sizes: Mapping[str, Tab
             tables += [table] if table is not None else []
             skipped.append(said)
             continue
-        reason = _skipped_object(kind, name, spelled.get(_fold(parent), parent), sql or "", listed)
+        reason = _skipped_object(kind, name, spelled.get(fold(parent), parent), sql or "", listed)
         if reason:
             skipped.append(reason)
             continue
@@ -280,11 +282,6 @@ def _require_text(names: Iterable[str]) -> None:
             raise SourceError(
                 f"the name {spelled} in the source's schema is not UTF-8", "rename it in a copy of the file"
             )
-
-
-def _fold(name: str) -> str:
-    """The name as SQLite compares it: a trigger's statement may spell its table otherwise than the table does."""
-    return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")  # bytes fold ASCII only
 
 
 def _quote(name: str) -> str:

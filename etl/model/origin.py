@@ -122,3 +122,4 @@ class SourceCatalog:
     skipped: tuple[SkippedObject, ...] = ()
     file_bytes: int = 0
     views: tuple[SourceView, ...] = ()
+    left_out: tuple[str, ...] = ()  # tables of the source that are not among these: not selected, or virtual

@@ -128,6 +128,8 @@ LISTED = {
         "the recursion of c is not translated",
     ),
     "local_time": ("select datetime(day, 'localtime') as x from item", "the zone of the machine that SQLite runs on"),
+    "now_shown": ("select datetime('now') as x from item", "as the DEFAULT of a column only"),
+    "half_a_moment": ("select datetime(day / 2, 'unixepoch') as x from item", "of a column only, not of day / 2"),
 }
 
 

@@ -283,7 +283,7 @@ async def test_foreign_keys_that_cannot_be_are_listed_with_the_reason(plan_case)
         "child.by_folded": "parent(folded) compares by the collation NOCASE",
         "child.by_part": UNIQUE.format("parent(part)"),
         "child.by_loose": UNIQUE.format("parent(loose)"),
-        "child.by_missing": "its parent table missing is not part of this run",
+        "child.by_missing": "its parent table missing does not exist in the source",
         "child.by_column": "its columns do not match a key of parent",
         "grandchild.code": UNIQUE.format("child(by_code)"),
     }

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from etl.model.folding import fold as fold  # the modules beside this one have it from here, with all about names
+
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1; PostgreSQL itself cuts longer names with only a NOTICE
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 HASH_DIGITS = 8
@@ -43,11 +45,6 @@ def column_names(names: Iterable[str], *, lowercase: bool = False) -> tuple[str,
 def allowed_column(name: str) -> str:
     """The name, or the nearest one that PostgreSQL allows for a column."""
     return f"{name}_" if name in SYSTEM_COLUMNS or not name else fit(name)
-
-
-def fold(name: str) -> str:
-    """The name as PostgreSQL reads it without quotes: ASCII letters in lower case."""
-    return name.lower() if name.isascii() else "".join(char.lower() if char.isascii() else char for char in name)
 
 
 def fit(name: str) -> str:

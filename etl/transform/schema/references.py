@@ -6,7 +6,7 @@ both sides compare by bytes. Every other one keeps the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from etl.model import Affinity, SourceCatalog, SourceForeignKey, SourceTable
@@ -26,15 +26,17 @@ class Reference:
 def resolve_references(catalog: SourceCatalog) -> Mapping[str, tuple[Reference, ...]]:
     """The foreign keys of every table by its name, in the order of declaration."""
     tables = {fold(table.name): table for table in catalog.tables}
+    left_out = {fold(name) for name in catalog.left_out}
     return {
-        table.name: tuple(_resolve(key, tables.get(fold(key.parent))) for key in table.foreign_keys)
+        table.name: tuple(_resolve(key, tables.get(fold(key.parent)), left_out) for key in table.foreign_keys)
         for table in catalog.tables
     }
 
 
-def _resolve(key: SourceForeignKey, parent: SourceTable | None) -> Reference:
+def _resolve(key: SourceForeignKey, parent: SourceTable | None, left_out: Collection[str]) -> Reference:
     if parent is None:
-        return Reference(key, problem=f"its parent table {key.parent} is not part of this run")
+        missing = "is not part of this run" if fold(key.parent) in left_out else "does not exist in the source"
+        return Reference(key, problem=f"its parent table {key.parent} {missing}")
     spelled = {fold(column.name): column.name for column in parent.columns}
     wanted = key.parent_columns or parent.primary_key
     columns = tuple(spelled.get(fold(name), "") for name in wanted)

@@ -127,8 +127,14 @@ class Scalars(Windows):
 
     def _instant(self, subject: exp.Expression, modifiers: list[str]) -> str:
         column = find_column(unwrapped(subject), self.scope)
-        if not isinstance(self.scope, QueryScope) or column is None or column.reading.how is not None:
-            raise Untranslatable("a time in words is translated for a column, and within a view only")
+        if not isinstance(self.scope, QueryScope):
+            raise Untranslatable("a date or time as text is translated within a view only")
+        if isinstance(subject, exp.Literal) and str(subject.this).lower() == "now":
+            raise Untranslatable("the current time is translated as the DEFAULT of a column only")
+        if column is None:
+            raise Untranslatable(f"a date or time as text is translated of a column only, not of {written(subject)}")
+        if column.reading.how is not None:
+            raise Untranslatable(f"a date or time as text of a column read as {column.reading.how} is not translated")
         if not modifiers and column.type.name in {"date", "timestamp", "timestamptz"}:
             return f"{column.sql} at time zone 'utc'" if column.type.name == "timestamptz" else column.sql
         if modifiers == ["unixepoch"] and column.type.name in INTEGER_TYPES:

@@ -32,8 +32,10 @@ def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_
         included = not include_globs or any(matches_glob(name, glob) for glob in include_globs)
         return included and not any(matches_glob(name, glob) for glob in exclude_globs)
 
+    virtual = (thing.name for thing in catalog.skipped if thing.table is None)
     return replace(
         catalog,
+        left_out=(*(table.name for table in catalog.tables if not is_selected(table.name)), *virtual),
         tables=tuple(table for table in catalog.tables if is_selected(table.name)),
         views=tuple(view for view in catalog.views if is_selected(view.name)),
         skipped=tuple(thing for thing in catalog.skipped if is_selected(thing.table or thing.name)),
