@@ -12,7 +12,8 @@ It is started by file path and imports nothing but the standard library. The con
     check                   →    {"check": "ok"}        the result of pragma quick_check
     finish, or end of input →    {"finished": {...}}    the fingerprint at the end; then exit
 
-Any failure is {"error": text, "kind": kind} and exit status 1.
+Any failure is {"error": text, "kind": kind} and exit status 1. When the input ends in the middle of a check, the check
+ends too: the parent is on its way out, or dead.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import re
 import sqlite3
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 MOST_FINDINGS = 2**31 - 1
+INTERRUPTED_EVERY_S = 0.05
 
 
 def main(path: str, busy_timeout_s: float) -> int:
@@ -55,8 +60,7 @@ def guard(path: str, busy_timeout_s: float) -> None:
             "fingerprint": before,
         }
     )
-    for line in sys.stdin:
-        command = line.strip()
+    for command in commands(reader):
         if command == "release":
             wal_bytes = fingerprint(file, path)["wal"]["size"]  # while writers are still kept out
             # The control goes first: the last connection to close would checkpoint and rewrite the main file.
@@ -74,8 +78,27 @@ def guard(path: str, busy_timeout_s: float) -> None:
         control.close()
     reader.rollback()
     reader.close()
-    with contextlib.suppress(OSError):
-        say(finished={"fingerprint": fingerprint(file, path)})
+    say(finished={"fingerprint": fingerprint(file, path)})
+
+
+def commands(reader: sqlite3.Connection) -> Iterator[str]:
+    """What the parent says, until it says nothing more: then whatever the reader is at ends too."""
+    heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    is_over = threading.Event()
+
+    def listen() -> None:
+        said = b""
+        while data := os.read(sys.stdin.fileno(), 1 << 12):  # not by sys.stdin, which the interpreter locks at its end
+            *lines, said = (said + data).split(b"\n")
+            for line in lines:
+                heard.put(line.decode().strip())
+        heard.put(None)
+        while not is_over.wait(INTERRUPTED_EVERY_S):  # again and again: what is about to begin hears nothing of it
+            reader.interrupt()
+
+    threading.Thread(target=listen, daemon=True).start()
+    yield from iter(heard.get, None)
+    is_over.set()
 
 
 def quick_check(reader: sqlite3.Connection) -> str:
@@ -148,8 +171,11 @@ def fingerprint(file: int, path: str) -> dict[str, Any]:
 
 
 def say(**message: Any) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    except OSError:  # nobody hears it, nor what the interpreter would say of it when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
