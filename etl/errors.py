@@ -69,6 +69,10 @@ class TargetLostError(TargetError):
     """The server went away or is not there: what was being done may be tried again."""
 
 
+class UnknownOutcomeError(TargetError):
+    """A COMMIT was sent, and nobody can say whether it took effect."""
+
+
 class TargetOccupiedError(TargetError):
     """Tables that the run would create exist already."""
 
@@ -146,6 +150,6 @@ def without_room(error: OSError) -> WritingError | None:
 
 
 class InterruptedRunError(EtlError):
-    """SIGINT or SIGTERM; the target is as before."""
+    """SIGINT or SIGTERM; the message says what has become of the target."""
 
     status = ExitStatus.INTERRUPTED

@@ -50,6 +50,7 @@ from etl.phases.view_building import build_views
 from etl.plan_record import flags_of
 from etl.progress import HeldProgress, Progress
 from etl.report import Report, status_of, with_account
+from etl.standing import Standing
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import split_foreign_keys, with_created
@@ -58,12 +59,17 @@ from etl.transform.schema.matching import check_per_table
 from etl.verify.compare import refuse_unknown_types
 
 
-async def migrate(options: Options, progress: Progress) -> Report:
-    """Move the source into the target; raises EtlError with the target as before, or returns what was done."""
+async def migrate(options: Options, progress: Progress, standing: Standing | None = None) -> Report:
+    """Move the source into the target, or raise EtlError with the target as before; returns what was done.
+
+    ``standing`` follows what was committed. Where that is something when the run fails (--per-table; a COMMIT of which
+    nobody knows), the error says so.
+    """
+    standing = standing or Standing()
     address = parse_address(options.target)
     clock = Clock(progress)
     rejects = RejectFolder(options.rejects) if options.rejects_rows else None
-    async with open_snapshot(options.source, options.jobs) as snapshot:
+    async with standing.told(keeps=options.per_table), open_snapshot(options.source, options.jobs) as snapshot:
         plan = await make_plan(snapshot, options)
         try:
             if options.dry_run and not options.target:  # a plan needs no server
@@ -86,7 +92,7 @@ async def migrate(options: Options, progress: Progress) -> Report:
                 )
                 with logged(options) as log:
                     coercion_log = CoercionLog(options.coercion_log) if options.coercion_log else None
-                    run = Run(snapshot, session, options, clock, rejects, coercion_log, log)
+                    run = Run(snapshot, session, options, clock, rejects, coercion_log, log, standing)
                     try:
                         report = await create_and_fill(run, report)
                     finally:
@@ -95,7 +101,7 @@ async def migrate(options: Options, progress: Progress) -> Report:
                         log.keep(report.differences)
                 return replace(report, phases=clock.seconds, server_version=session.server_version)
         except (RefusedValueError, OrphansError) as refused:
-            await finish_survey(snapshot, plan, options, clock, refused)
+            await finish_survey(snapshot, plan, options, clock, refused, standing)
             raise
 
 
@@ -133,8 +139,8 @@ async def create_and_fill(run: Run, report: Report) -> Report:
                 report = await fill_tables(run, report, staging)
             else:
                 with run.clock.phase("publish"):
-                    async with run.deciding(report.plan.tables):
-                        await to_the_end(publish(run.connections, staging, report.plan, run.replacing))
+                    async with run.deciding(report.plan) as decision:
+                        await to_the_end(publish(run.connections, staging, report.plan, run.replacing, decision))
     return replace(report, status=status_of(report, accept_untranslated=run.options.accept_untranslated))
 
 

@@ -50,6 +50,7 @@ class Report:
     flags: Mapping[str, Any] = field(default_factory=dict)  # those that shaped the plan
     against: str = ""  # the report that stood for the source
     definitions: Mapping[str, Any] = field(default_factory=dict)  # of filled tables, at the end of the run
+    committed: tuple[str, ...] = ()  # target tables that stay filled although others differ (--per-table)
 
     def of(self, plan: Plan) -> Report:
         """The report of the same run on some of its tables, which says nothing of them yet."""

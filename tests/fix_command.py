@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -105,6 +106,24 @@ class EtlCommand:
             capture_output=True,
             text=True,
             timeout=timeout,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def limited(self, file_bytes: int, *arguments: object) -> Done:
+        """As ``etl(…)``; no file that it writes may become larger, as on a disk without room."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+        done = subprocess.run(
+            self.command(*arguments, "--progress", "none"),
+            cwd=self.folder,
+            env=self.environment({"PYTHONDONTWRITEBYTECODE": "1"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            preexec_fn=limit,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

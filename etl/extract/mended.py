@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from etl.errors import UsageError
+from etl.errors import UsageError, writing
 from etl.extract.cursor import split_cells
 from etl.model import SourcePage, SourceTable
 
@@ -107,6 +107,7 @@ def field(row: Any, name: str, file: Path, line: int) -> Any:
 
 
 def mark_loaded(files: Sequence[Path]) -> None:
-    """So that nobody loads them twice."""
+    """So that nobody loads them twice. Raises WritingError."""
     for file in files:
-        file.rename(file.with_name(file.name + ".loaded"))
+        with writing("--from-rejects", file):
+            file.rename(file.with_name(file.name + ".loaded"))

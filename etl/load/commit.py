@@ -3,8 +3,8 @@
 The server is asked what became of the transaction. As long as it is in progress nothing is known: the COMMIT may lie
 in a buffer on its way. So the session is given a moment, then ended, which decides it one way or the other.
 
-Invariant: what returns was committed; what raises TargetLostError was not; and where the server cannot be asked, the
-error says that nobody knows.
+Invariant: what returns was committed; what raises UnknownOutcomeError may have been, since the server cannot be asked;
+what raises anything else was not.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from etl.errors import TargetError, TargetLostError
+from etl.errors import TargetError, TargetLostError, UnknownOutcomeError
 from etl.load.address import TargetAddress
 from etl.load.connect import connect, hang_up, named_errors, retrying
 
@@ -35,32 +36,42 @@ async def uncommitted(connection: asyncpg.Connection) -> AsyncIterator[Transacti
     try:
         yield transaction
     finally:
-        if connection.is_in_transaction() and not connection.is_closed():
+        if not connection.is_closed() and connection.is_in_transaction():  # one that was cut has no state to ask for
             try:
                 await transaction.rollback()
             except Exception:  # the first error is the one to show
                 connection.terminate()
 
 
-async def commit(connection: asyncpg.Connection, transaction: Transaction, address: TargetAddress) -> None:
-    """Commit, or raise TargetLostError where the connection was lost and the server has rolled back."""
+async def commit(
+    connection: asyncpg.Connection,
+    transaction: Transaction,
+    address: TargetAddress,
+    decision: AbstractContextManager[None],
+) -> None:
+    """Commit, or raise TargetLostError where the connection was lost and the server has rolled back.
+
+    Raises UnknownOutcomeError where it cannot be asked. ``decision`` is left when the outcome is known.
+    """
     with named_errors("commit"):
         number = await connection.fetchval("select txid_current()")
-    try:
-        with named_errors("commit"):
-            await transaction.commit()
-    except TargetLostError as lost:
-        if not await was_committed(address, number, connection.get_server_pid()):
-            raise TargetLostError(
-                "the connection was lost during COMMIT, and the server has rolled back: the target is as before",
-                "run the command again",
-            ) from lost
+    with decision:
+        try:
+            with named_errors("commit"):
+                await transaction.commit()
+        except TargetError as error:
+            if not (isinstance(error, TargetLostError) or connection.is_closed()):
+                raise
+            if not await was_committed(address, number, connection.get_server_pid()):
+                raise TargetLostError(
+                    "the connection was lost during COMMIT, and the server has rolled back", "run the command again"
+                ) from error
 
 
 async def was_committed(address: TargetAddress, number: int, process: int) -> bool:
     """What became of the transaction whose COMMIT was not answered; ``process`` is the server's for its session.
 
-    Raises TargetError where the server cannot be asked.
+    Raises UnknownOutcomeError where the server cannot be asked.
     """
     try:
         async for attempt in retrying():
@@ -71,9 +82,9 @@ async def was_committed(address: TargetAddress, number: int, process: int) -> bo
                 finally:
                     await hang_up(connection)
     except TargetError as error:
-        raise TargetError(
-            "the connection was lost during COMMIT, and nobody knows whether it took effect: all of it is there, or"
-            f" the target is as before ({error.message})",
+        raise UnknownOutcomeError(
+            "the connection was lost during COMMIT, and nobody knows whether it took effect: all that it was to show is"
+            f" there, or nothing of it ({error.message})",
             "when the server answers again, `etl verify SOURCE TARGET` tells which",
         ) from error
     raise TargetLostError("the server went away too often")  # not reached: the last error is raised

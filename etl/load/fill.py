@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from etl.counted_nouns import some
 from etl.errors import TargetError, TargetOccupiedError
 from etl.load.address import TargetAddress
 from etl.load.commit import commit, uncommitted
 from etl.load.connect import named_errors, quote
-from etl.load.publish import some
 from etl.load.sequences import OwnSequence, read_sequences, restart_sequences
 from etl.load.surroundings import (
     ROWS_WORTH_AN_INDEX,
@@ -238,9 +238,9 @@ class Fill:
         tables = {table.name: table for table in self._plan.tables}
         return await restart_sequences(self.connection, self.schema, tables, self._sequences)
 
-    async def commit(self, address: TargetAddress) -> None:
+    async def commit(self, address: TargetAddress, decision: contextlib.AbstractContextManager[None]) -> None:
         """Commit; a connection lost just then is looked into: the server knows what became of the transaction."""
-        await commit(self.connection, self.transaction, address)
+        await commit(self.connection, self.transaction, address, decision)
 
 
 @contextlib.asynccontextmanager

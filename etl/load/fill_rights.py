@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
+from etl.counted_nouns import some
 from etl.errors import TargetError
 from etl.load.connect import quote
-from etl.load.publish import some
 from etl.load.sequences import read_sequences
 from etl.model import Plan
 

@@ -55,7 +55,7 @@ async def _ask(heart: asyncpg.Connection, give_up: Callable[[TargetError], None]
             give_up(
                 TargetError(
                     f"the server has not answered for {SILENCE_S:g} seconds: it is stopped, or cut off",
-                    "see what it does; the target is as before, run the command again when it answers",
+                    "see what it does; run the command again when it answers",
                 )
             )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):

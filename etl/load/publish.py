@@ -5,10 +5,11 @@ Invariant: outside the staging schema nothing changes but in that one transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import asyncpg
 
+from etl.counted_nouns import some
 from etl.errors import TargetError, TargetOccupiedError, UsageError
 from etl.load.circumstances import check_circumstances
 from etl.load.collations import move_collations
@@ -19,7 +20,6 @@ from etl.load.privileges import check_roles, settle_privileges
 from etl.load.replacement import NOTHING, Replacing, check_replacement, read_replacement
 from etl.model import Plan
 
-NAMED_AT_MOST = 10
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index", "S": "sequence", "f": "table"}
 
 
@@ -131,16 +131,18 @@ async def names_in_the_way(connection: asyncpg.Connection, plan: Plan, replace: 
     ]
 
 
-async def publish(connections: Lender, staging: Staging, plan: Plan, replacing: Replacing) -> None:
+async def publish(
+    connections: Lender, staging: Staging, plan: Plan, replacing: Replacing, decision: AbstractContextManager[None]
+) -> None:
     """Move every table into the target schema in one transaction; indexes, constraints and sequences move along.
 
     Tables of the same name that give way are dropped in the same transaction. A connection lost during COMMIT is looked
-    into.
+    into; ``decision`` lasts from then to its outcome.
     """
     async with connections.borrow() as connection, uncommitted(connection) as transaction:
         with named_errors("publish"):
             await move_tables(connection, staging, plan, replacing)
-        await commit(connection, transaction, connections.address)
+        await commit(connection, transaction, connections.address, decision)
 
 
 async def move_tables(
@@ -166,9 +168,3 @@ async def move_tables(
     if replacement is not None:
         await replacement.settle(connection)
     await staging.dissolve(connection)
-
-
-def some(names: Sequence[str] | Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more

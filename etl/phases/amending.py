@@ -17,6 +17,7 @@ from etl.errors import ExitStatus, UsageError
 from etl.extract.mended import mark_loaded, read_mended, reject_files, table_of
 from etl.extract.snapshot import open_snapshot
 from etl.load.address import parse_address
+from etl.load.commit import commit, uncommitted
 from etl.load.connect import guarded, named_errors
 from etl.load.copy import append_slices
 from etl.load.encode import TableEncoder
@@ -27,24 +28,39 @@ from etl.phases.clock import Clock
 from etl.phases.inspection import make_plan, meet_target
 from etl.progress import Progress
 from etl.report import Report
+from etl.standing import Standing
+from etl.tasks import to_the_end
 from etl.threads import in_thread
 from etl.transform.rows.columns import coerce_page
 from etl.transform.schema.casts import matches_glob
 
 
-async def load_mended(options: Options, progress: Progress, *, folder: Path) -> Report:
-    """Append the rows of the reject files to the published tables; raises EtlError with nothing changed."""
+async def load_mended(
+    options: Options, progress: Progress, *, folder: Path, standing: Standing | None = None
+) -> Report:
+    """Append the rows of the reject files to the published tables; raises EtlError with nothing changed.
+
+    ``standing`` follows what was committed; where that may be something, the error says so.
+    """
+    standing = standing or Standing()
     files = reject_files(folder)
     clock = Clock(progress)
     address = parse_address(options.target)
-    async with open_snapshot(options.source, 1) as snapshot, open_session(address, 1) as session:
+    async with (
+        standing.told(keeps=False),
+        open_snapshot(options.source, 1) as snapshot,
+        open_session(address, 1) as session,
+    ):
         names = {file: table_of(file) for file in files}
         plan = await make_plan(snapshot, options)
         plan = replace(plan, tables=tuple(table for table in plan.tables if table.source.name in names.values()))
         plan = await as_they_are(session.control, plan, options)
         chosen = {file: planned(plan, name, file) for file, name in names.items()}
         with clock.phase("load"):
-            loaded = await guarded(session.control, append_all(session.control, plan.schema, chosen))
+            async with uncommitted(session.control) as transaction:
+                loaded = await guarded(session.control, append_all(session.control, plan.schema, chosen))
+                decision = standing.deciding(table.name for table in chosen.values())
+                await to_the_end(commit(session.control, transaction, address, decision))
         mark_loaded(files)
         return Report(
             "migrate",
@@ -69,11 +85,10 @@ async def as_they_are(control: asyncpg.Connection, plan: Plan, options: Options)
 async def append_all(connection: asyncpg.Connection, schema: str, chosen: dict[Path, TablePlan]) -> list[LoadedTable]:
     loaded = []
     with named_errors("the rejected rows"):
-        async with connection.transaction():
-            for file, table in chosen.items():
-                started = time.perf_counter()
-                rows, size = await append_slices(connection, schema, table, slices_of(file, table))
-                loaded.append(LoadedTable(table.source.name, rows, size, size, time.perf_counter() - started))
+        for file, table in chosen.items():
+            started = time.perf_counter()
+            rows, size = await append_slices(connection, schema, table, slices_of(file, table))
+            loaded.append(LoadedTable(table.source.name, rows, size, size, time.perf_counter() - started))
     return loaded
 
 

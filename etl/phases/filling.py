@@ -61,12 +61,13 @@ async def fill_table_by_table(run: Run, report: Report, staging: Staging | None)
         for part in await together(*fills):
             report = with_part(report, part)
         if report.status is ExitStatus.DIFFERENT:
-            return report
+            return replace(report, committed=tuple(run.standing.committed))
     if staging is None and not plan.views:
         return report
     last = await fill(run, report.of(replace(report.plan, tables=plan.created.tables)), staging, alone=True)
     report = with_part(report, last)
-    return replace(report, plan=replace(report.plan, views=last.plan.views))
+    committed = tuple(run.standing.committed) if report.status is ExitStatus.DIFFERENT else ()
+    return replace(report, plan=replace(report.plan, views=last.plan.views), committed=committed)
 
 
 async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool = False) -> Report:
@@ -107,8 +108,8 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
         if report.status is not ExitStatus.DIFFERENT:
             run.snapshot.ensure_held()
             with run.clock.phase("publish"):
-                async with run.deciding(report.plan.tables):
-                    await to_the_end(filled.commit(run.connections.address))
+                async with run.deciding(report.plan) as decision:
+                    await to_the_end(filled.commit(run.connections.address, decision))
     return report
 
 

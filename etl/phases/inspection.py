@@ -41,6 +41,7 @@ from etl.phases.key_search import read_all_key_problems
 from etl.phases.orphan_search import read_all_orphans
 from etl.phases.source_pages import read, with_columns
 from etl.progress import Progress
+from etl.standing import Standing
 from etl.survey_report import Inspection
 from etl.tasks import together
 from etl.threads import in_thread
@@ -150,12 +151,12 @@ async def decide_again(
     return decided
 
 
-async def finish_survey(snapshot: Snapshot, plan: Plan, options: Options, clock: Clock, refused: RefusedError) -> None:
+async def finish_survey(
+    snapshot: Snapshot, plan: Plan, options: Options, clock: Clock, refused: RefusedError, standing: Standing
+) -> None:
     """Add every other problem of the source to the refusal, so that one failed run lists them all."""
     clock.progress.note(f"refused: {refused.message}")
-    clock.progress.note(
-        "the target is as before; every table is now read to its end for all such values (Ctrl-C is safe)"
-    )
+    clock.progress.note(f"{standing.words()}; every table is now read to its end for all such values (Ctrl-C is safe)")
     plan, surveys = await survey_all(snapshot, plan, options, clock)
     refused.problems, _ = await find_problems(snapshot, plan, surveys, options, clock)
 

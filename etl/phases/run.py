@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 import asyncpg
 
 from etl.coercion_log import CoercionLog
 from etl.difference_log import DifferenceLog
+from etl.errors import UnknownOutcomeError
 from etl.extract.snapshot import Snapshot
 from etl.load.connect import Lender, OneConnection
 from etl.load.rejects import RejectFolder
 from etl.load.replacement import Replacing
 from etl.load.session import Session
-from etl.model import TablePlan
+from etl.model import Plan
 from etl.options import Options
 from etl.phases.clock import Clock
 from etl.progress import Progress
+from etl.standing import Standing
 from etl.threads import in_stoppable_thread, in_thread
 
 
@@ -34,6 +37,7 @@ class Run:
     rejects: RejectFolder | None = None  # with --on-error reject
     coercion_log: CoercionLog | None = None  # with --coercion-log
     differences: DifferenceLog | None = None  # with --differences
+    standing: Standing = field(default_factory=Standing)
     _one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -65,22 +69,30 @@ class Run:
         return self.options.verify == "full" and self.coercion_log is None
 
     @contextlib.asynccontextmanager
-    async def deciding(self, tables: Iterable[TablePlan]) -> AsyncIterator[None]:
-        """Around the COMMIT that shows these tables: what files say of their rows is on the disk before it begins.
+    async def deciding(self, plan: Plan) -> AsyncIterator[AbstractContextManager[None]]:
+        """Around the COMMIT that shows what is planned: what files say of its rows is on the disk before it begins.
 
-        Raises WritingError then. A COMMIT that fails leaves them to ``close_files``; they come one after the other.
+        Raises WritingError then. Yields what is to last while the COMMIT is in doubt. Files of a COMMIT that has failed
+        are left to ``close_files``; of one that may have taken effect they are kept. One comes after the other.
         """
-        names = [table.source.name for table in tables]
+        names = [table.source.name for table in plan.tables]
         async with self._one_by_one:
             if self.rejects is not None:
                 await in_thread(self.rejects.complete, names)
             if self.coercion_log is not None:
                 await in_stoppable_thread(self.coercion_log.complete, names)
-            yield
-            if self.rejects is not None:
-                self.rejects.keep(names)
-            if self.coercion_log is not None:
-                self.coercion_log.keep()
+            try:
+                yield self.standing.deciding([table.name for table in plan.tables] + [view.name for view in plan.views])
+            except UnknownOutcomeError:
+                self._keep_files(names)
+                raise
+            self._keep_files(names)
+
+    def _keep_files(self, names: Iterable[str]) -> None:
+        if self.coercion_log is not None:
+            self.coercion_log.keep()
+        if self.rejects is not None:
+            self.rejects.keep(names)
 
     def close_files(self) -> None:
         """The run is over: what is kept has its final name, and the rest is gone."""

@@ -25,6 +25,7 @@ from etl.options import Options
 from etl.progress import Progress
 from etl.shell.console import deliver, deliver_survey, run_job, say, tell_failure
 from etl.shell.invocation import TargetChoice, check_reports, find_source, find_target, make_options
+from etl.standing import Standing
 from etl.survey_report import Inspection
 from etl.threads import hand_over_quickly
 
@@ -80,12 +81,15 @@ def _run_migration(
 ) -> ExitStatus:
     from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
 
+    standing = Standing()
     if flags["from_rejects"]:
         from etl.phases.amending import load_mended
 
-        amend = partial(load_mended, folder=Path(flags["from_rejects"]).expanduser())
-        return deliver(run_job(amend, options, flags["progress"], leave), options, reports)
-    return deliver(run_job(migrate, options, flags["progress"], leave), options, reports)
+        folder = Path(flags["from_rejects"]).expanduser()
+        amend = partial(load_mended, folder=folder, standing=standing)
+        return deliver(run_job(amend, options, flags["progress"], leave, standing), options, reports)
+    work = partial(migrate, standing=standing)
+    return deliver(run_job(work, options, flags["progress"], leave, standing), options, reports)
 
 
 def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:

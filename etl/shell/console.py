@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etl.counted_nouns import counted
+from etl.counted_nouns import counted, some
 from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError, without_room
 from etl.model import Refusal
 from etl.options import Options
@@ -29,17 +29,28 @@ from etl.shell.progress_lines import open_progress
 from etl.shell.survey_page import render_page
 from etl.shell.survey_text import render_survey
 from etl.shell.units import count
+from etl.standing import Standing
 from etl.survey_report import Inspection, document
 
 Outcome = TypeVar("Outcome", Report, Inspection)
 Job = Callable[[Options, Progress], Coroutine[Any, Any, Outcome]]
 
 
-def run_job(job: Job[Outcome], options: Options, progress_kind: str, leave: Leave | None = None) -> Outcome:
-    """Run ``migrate``, ``verify`` or ``inspect`` with progress and signals; returns its report with the wall time."""
+def run_job(
+    job: Job[Outcome],
+    options: Options,
+    progress_kind: str,
+    leave: Leave | None = None,
+    standing: Standing | None = None,
+) -> Outcome:
+    """Run ``migrate``, ``verify`` or ``inspect`` with progress and signals; returns its report with the wall time.
+
+    A job that writes keeps ``standing``.
+    """
+    words = (standing or Standing()).words
     started = time.monotonic()
     with open_progress(progress_kind, sys.stderr) as progress:
-        report = run_interruptible(lambda: job(options, progress), progress.note, leave)
+        report = run_interruptible(lambda: job(options, progress), progress.note, leave, words)
     return replace(report, phases={**report.phases, "total": time.monotonic() - started})
 
 
@@ -55,6 +66,8 @@ def deliver(report: Report, options: Options, paths: Sequence[Path]) -> ExitStat
             say(f"warning: {error.message}")
     if report.status is ExitStatus.DIFFERENT:
         kept = "; nothing was published" if report.command == "migrate" else ""
+        if report.committed:
+            kept = f"; committed before, and there to stay: {some(report.committed)}"
         holder = f"{report.against} says" if report.against else "the source holds"
         say(f"error: {report.source}: the target does not hold what {holder}{kept}")
         say(f"hint: {_way_on(report, options)}")

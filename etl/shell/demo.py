@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from etl.counted_nouns import counted
@@ -18,6 +19,7 @@ from etl.options import Options, default_jobs
 from etl.shell.console import deliver, run_job, say, write_out
 from etl.shell.embedded import EmbeddedServer, start_server, stop_server
 from etl.shell.sample import build_sample
+from etl.standing import Standing
 
 _MARK = "made-by-etl-demo"
 _QUERIES = (
@@ -40,9 +42,11 @@ def demonstrate(directory: Path, rows: int, progress_kind: str, reports: Sequenc
     def leave() -> None:
         stop_server(server.directory, timeout_s=0)
 
+    standing = Standing()
     options = Options(source=source, target=server.dsn, jobs=default_jobs(), mode="replace")
     try:
-        status = deliver(run_job(migrate, options, progress_kind, leave), options, reports)
+        work = partial(migrate, standing=standing)
+        status = deliver(run_job(work, options, progress_kind, leave, standing), options, reports)
     except BaseException:
         stop_server(server.directory)
         raise

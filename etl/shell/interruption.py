@@ -17,24 +17,35 @@ from typing import Any, TypeVar
 
 from etl.errors import EtlError, ExitStatus, InterruptedRunError
 from etl.memory import settle
+from etl.standing import AS_BEFORE
 
 CLEANUP_S = 5.0
+
+_REMAINS = "what is left in a staging schema, the next run removes"
 
 T = TypeVar("T")
 Leave = Callable[[], None]
 Tell = Callable[[str], None]
+Words = Callable[[], str]
 
 
-def run_interruptible(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None = None) -> T:
+def as_before() -> str:
+    """What is true of a target that nobody has written to."""
+    return AS_BEFORE
+
+
+def run_interruptible(
+    work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None = None, words: Words = as_before
+) -> T:
     """Run the coroutine that ``work`` makes, on uvloop where it is installed.
 
     Returns its result, even where a signal came too late to stop it. Raises InterruptedRunError (status 130 or 143)
     when a signal ended it, else whatever it raised. ``tell`` says that the signal was heard; ``leave`` runs just
-    before a hard exit.
+    before a hard exit; ``words`` are what is true of the target at the moment of asking, for the last line.
     """
     settle()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_guard(work, tell, leave))
+        return runner.run(_guard(work, tell, leave, words))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -50,7 +61,7 @@ def _note_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
     logging.getLogger("etl").debug("%s: %r", context.get("message"), context.get("exception"))
 
 
-async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None) -> T:
+async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: Leave | None, words: Words) -> T:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_note_stray)
     task = asyncio.ensure_future(work())
@@ -63,8 +74,8 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
         for watched in (signal.SIGINT, signal.SIGTERM):
             # Python's own handler from here on: it also works while the loop stands still
             loop.remove_signal_handler(watched)
-            signal.signal(watched, lambda _number, _frame: _leave_now(_status(number), leave))
-        timer = threading.Timer(CLEANUP_S, _leave_late, (_status(number), leave))
+            signal.signal(watched, lambda _number, _frame: _leave_at_once(_status(number), leave, words))
+        timer = threading.Timer(CLEANUP_S, _leave_late, (_status(number), leave, words))
         timer.daemon = True
         timer.start()
         timers.append(timer)
@@ -77,7 +88,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
     except (asyncio.CancelledError, EtlError):  # after a signal, what else went wrong on the way out is no news
         if not received:
             raise
-        interrupted = InterruptedRunError("interrupted: the target is as before")
+        interrupted = InterruptedRunError(f"interrupted: {words()}")
         interrupted.status = _status(received[0])
         raise interrupted from None
     finally:
@@ -91,11 +102,13 @@ def _status(number: int) -> ExitStatus:
     return ExitStatus.TERMINATED if number == signal.SIGTERM else ExitStatus.INTERRUPTED
 
 
-def _leave_late(status: ExitStatus, leave: Leave | None) -> None:
-    _say(
-        f"interrupted: cleaning up took more than {CLEANUP_S:.0f} s; nothing was published, "
-        "and the next run removes what is left in the staging schema"
-    )
+def _leave_late(status: ExitStatus, leave: Leave | None, words: Words) -> None:
+    _say(f"interrupted: cleaning up took more than {CLEANUP_S:.0f} s; {words()}; {_REMAINS}")
+    _leave_now(status, leave)
+
+
+def _leave_at_once(status: ExitStatus, leave: Leave | None, words: Words) -> None:
+    _say(f"interrupted: left at once; {words()}; {_REMAINS}")
     _leave_now(status, leave)
 
 

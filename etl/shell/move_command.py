@@ -72,9 +72,13 @@ def _run(
         plan, options, dict(os.environ), only=flags["only"], start=flags["from"], resume=flags["resume"]
     )
     broken: list[MoveReport] = []
+
+    def words() -> str:
+        return f"`etl move {plan.path} --resume` goes on"
+
     try:
         with open_progress(flags["progress"], sys.stderr) as progress:
-            report = run_interruptible(lambda: move(request, progress, broken.append), progress.note, leave)
+            report = run_interruptible(lambda: move(request, progress, broken.append), progress.note, leave, words)
     except InterruptedRunError as error:
         for interrupted in broken:
             _deliver(interrupted, reports)

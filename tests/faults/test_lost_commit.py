@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +44,7 @@ WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...], bytes]] = {
 }
 # what becomes of the COMMIT → whether it takes effect
 FATES = {"cut before": False, "answered": True, "late": True, "held back": False}
+UNREACHABLE = "answered, and nobody answers any more"
 LATE_S = 1.0  # well within the patience of the run
 HELD_BACK_S = 60.0  # the server still waits for it when the run has decided
 STATE = (
@@ -61,20 +65,25 @@ class Proxy:
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.struck = False
+        self._is_struck = threading.Event()
         self.port = 0
 
     async def serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._listener = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
         started.set()
         await self._ended.wait()
-        server.close()
+        self._listener.close()
         for task in self._tasks:
             task.cancel()
         for writer in self._writers | self._servers:
             writer.transport.abort()
         await asyncio.sleep(0)  # in which they are closed
+
+    def wait_until_struck(self, seconds: float) -> None:
+        """Raises AssertionError when nothing has come by until then."""
+        assert self._is_struck.wait(seconds)
 
     def end(self) -> None:
         assert self._loop is not None
@@ -102,7 +111,10 @@ class Proxy:
         to_server.close()
 
     async def _strike(self, data: bytes, server: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
-        if self._fate == "answered":
+        self._is_struck.set()
+        if self._fate == UNREACHABLE:  # for whoever wants to ask what has become of it
+            self._listener.close()
+        if self._fate in ("answered", UNREACHABLE):
             to_server.write(data)
             assert b"COMMIT" in await server.read(1 << 16)
         elif self._fate == "cut before":
@@ -169,6 +181,48 @@ def test_what_is_said_of_a_lost_commit_is_true(
         assert sorted(found) == sorted((name,) for name in there)
         assert there == [] or rows_of(database_dsn, "select name from public.parent") == kept
     assert rows_of(database_dsn, "select nspname from pg_namespace where nspname like 'etl%'") == []
+
+
+def test_nobody_says_of_an_unknown_commit_that_the_target_is_as_before(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """The server has committed, and is out of reach: the error leaves it open, and what belongs to the rows is kept."""
+    source = make_source(SCRIPT.replace("name text", "name text, flag boolean"), {"parent": [(1, "Ada", 1),
+                         (2, "Bob", "maybe")], "child": [(1, 1)]})  # fmt: skip
+    with proxied(database_dsn, b"set schema", UNREACHABLE) as (proxy, dsn):
+        done = etl("migrate", source, dsn, "--on-error", "reject")
+        assert proxy.struck
+    assert done.status == 1
+    assert "nobody knows whether it took effect" in done.errors[0]
+    assert "as before" not in done.err
+    assert "etl verify" in done.hints[0]
+    assert rows_of(database_dsn, "select id from public.parent") == [(1,)]
+    assert [path.name for path in (etl.folder / "rejects").iterdir()] == ["parent.jsonl"]
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["cut off after a while", "left at once"])
+def test_a_signal_while_nobody_knows_of_the_commit_says_so(
+    signals: int, etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """The process ends in the time that it has, before anybody could find out."""
+    source = make_source(SCRIPT, ROWS)
+    with proxied(database_dsn, b"set schema", UNREACHABLE) as (proxy, dsn):
+        command = etl.command("migrate", source, dsn, "--progress", "none")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                              env=etl.environment(), cwd=etl.folder) as process:  # fmt: skip
+            proxy.wait_until_struck(60)
+            for _ in range(signals):
+                time.sleep(0.5)
+                process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    last = said.splitlines()[-1]
+    assert last.startswith(
+        "interrupted: left at once" if signals == 2 else "interrupted: cleaning up took more than 5 s"
+    )
+    assert "nobody knows whether the COMMIT of parent, child took effect" in last
+    assert "the target is as before" not in said
+    assert rows_of(database_dsn, STATE) == NEW
 
 
 async def test_a_server_that_cannot_be_asked_leaves_the_outcome_open(

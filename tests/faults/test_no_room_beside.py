@@ -6,7 +6,6 @@ after it, and is no reason to call a run failed that has published.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 from pathlib import Path
 
@@ -35,20 +34,6 @@ RELATIONS = (
 )
 
 
-def limited(etl: EtlCommand, file_bytes: int, *arguments: object) -> Done:
-    """As ``etl(…)``; no file that it writes may become larger."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-
-    environment = etl.environment({"PYTHONDONTWRITEBYTECODE": "1"})
-    command = etl.command(*arguments, "--progress", "none")
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment, cwd=etl.folder, preexec_fn=limit
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
 def assert_told(done: Done, status: int, flag: str, reason: str) -> None:
     """In one line that names file and reason, and a hint."""
     assert done.status == status, done.err
@@ -72,7 +57,7 @@ def test_a_coercion_log_without_room_leaves_the_target_as_it_was(
     folder.mkdir()
     source = make_source(SCRIPT, {"a": COERCED, "b": COERCED})
     log = folder / "log.jsonl"
-    done = limited(etl, 2_000_000, "migrate", source, database_dsn, *flags, "--coercion-log", log)
+    done = etl.limited(2_000_000, "migrate", source, database_dsn, *flags, "--coercion-log", log)
     assert_told(done, 1, "--coercion-log", "File too large")
     assert rows_of(database_dsn, RELATIONS) == before
     assert all(rows_of(database_dsn, f"select id from {name}") == [(-1,)] for (name,) in before)
@@ -100,7 +85,7 @@ def test_rejected_rows_without_room_end_the_run(
     """At once: a full disk here is no lost connection, to be tried again."""
     source = make_source(SCRIPT, {"a": [(n, "2024-05-06", "maybe") for n in range(ROWS)], "b": COERCED})
     flags = ("--on-error", "reject", "--rejects", tmp_path / "rejects")
-    done = limited(etl, 100_000, "migrate", source, database_dsn, *flags)
+    done = etl.limited(100_000, "migrate", source, database_dsn, *flags)
     assert_told(done, 1, "--rejects", "File too large")
     assert rows_of(database_dsn, RELATIONS) == []
     assert not (tmp_path / "rejects").exists()
@@ -114,10 +99,10 @@ def test_differences_without_room_are_differences_all_the_same(
     assert etl("migrate", source, database_dsn).status == 0
     run_apart(execute(database_dsn, "update a set flag = false"))
     file = tmp_path / "differences.jsonl"
-    done = limited(etl, 1_000_000, "verify", source, database_dsn, "--differences", file)
+    done = etl.limited(1_000_000, "verify", source, database_dsn, "--differences", file)
     assert_told(done, 4, "--differences", "File too large")
     assert list(tmp_path.glob("differences*")) == []
-    done = limited(etl, 100_000, "verify", source, database_dsn, "--differences", file)
+    done = etl.limited(100_000, "verify", source, database_dsn, "--differences", file)
     assert done.status == 1
     assert done.errors[0].startswith("error: temporary files in /"), "the places of rows that differ lie there"
     assert "TMPDIR" in done.hints[0]
@@ -143,7 +128,7 @@ def test_a_report_without_room_is_a_warning(
 ) -> None:
     """The data are where they belong: the exit status says so, be it the file or stdout that is full."""
     source = make_source(SCRIPT, {"a": COERCED, "b": COERCED})
-    done = limited(etl, 500, "migrate", source, database_dsn, "--report", tmp_path / "report.json")
+    done = etl.limited(500, "migrate", source, database_dsn, "--report", tmp_path / "report.json")
     assert done.status == 0, done.err
     assert "warning: --report" in done.err
     assert list(tmp_path.glob("*report*")) == []

@@ -17,6 +17,7 @@ from etl.options import Options
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.shell.embedded import EmbeddedServer, start_server, stop_server
+from tests.fix_server import execute
 from tests.fix_source import build_source
 
 
@@ -71,6 +72,44 @@ async def test_a_stopped_server_ends_the_run(
         send(signal.SIGCONT, own_server)
     again = await migrate(Options(source, own_server.dsn), SilentProgress())
     assert again.status == 0
+
+
+class StopsTheServerAt(StopsTheServer):
+    """Stops it when the first rows of one table have arrived."""
+
+    def __init__(self, server: EmbeddedServer, table: str) -> None:
+        super().__init__(server)
+        self._table = table
+
+    def advance(self, table: str, rows: int, source_bytes: int) -> None:
+        if table == self._table:
+            super().advance(table, rows, source_bytes)
+
+
+async def test_what_was_committed_before_the_silence_is_named(
+    own_server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--per-table: the target is not as before."""
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.1)
+    monkeypatch.setattr(heartbeat, "SILENCE_S", 1.5)
+    tables = (
+        "create table parent (id integer primary key)",
+        "create table child (id integer primary key, parent_id integer references parent (id))",
+    )
+    await execute(own_server.dsn, "create schema filled", *(sql.replace("table ", "table filled.", 1).replace(
+        "references ", "references filled.") for sql in tables))  # fmt: skip
+    rows = {"parent": [(1,)], "child": [(n, 1) for n in range(100_000)]}
+    source = build_source(tmp_path / "s.db", ";".join(tables), rows)
+    progress = StopsTheServerAt(own_server, "child")
+    options = Options(source, own_server.dsn, target_schema="filled", per_table=True)
+    try:
+        with pytest.raises(TargetError) as caught:
+            await asyncio.wait_for(migrate(options, progress), 60)
+        assert progress.stopped_at is not None
+        assert "committed before, and there to stay: parent" in caught.value.message
+        assert "the target is as before" not in f"{caught.value.message} {caught.value.hint}"
+    finally:
+        send(signal.SIGCONT, own_server)
 
 
 async def test_a_server_that_is_slow_is_not_given_up(
