@@ -30,7 +30,7 @@ from etl.transform.rows.buffers import BoolMask, Rows, empty_cells, only, valid_
 from etl.transform.rows.outcomes import Outcome, Refused, TargetValue
 from etl.transform.rows.parts import Part, parts_of
 from etl.transform.rows.rendering import SourceValue, render_source, render_target
-from etl.transform.rows.row_names import refusal_of, row_key
+from etl.transform.rows.row_names import refusal_of, row_key, row_keys
 from etl.transform.rows.values import convert_value, is_nullable_when_empty
 from etl.transform.rows.vector_rules import vector_rule
 
@@ -188,26 +188,35 @@ class ColumnWork:
                 return next(part.cells(np.array([row], np.intp)))
         return None, StorageClass.NULL
 
+    def source_cells(self, rows: Rows) -> list[tuple[SourceValue, StorageClass]]:
+        """Some cells as SQLite has them."""
+        cells: list[tuple[SourceValue, StorageClass]] = [(None, StorageClass.NULL)] * rows.size
+        for part in self.parts:
+            places = np.flatnonzero(valid_mask(part.array)[rows])
+            for place, cell in zip(places.tolist(), part.cells(rows[places]), strict=True):
+                cells[place] = cell
+        return cells
+
 
 def coercions_of(
     work: ColumnWork, array: pa.Array, page: SourcePage, column: ColumnPlan, sample_count: int | None = SAMPLE_COUNT
 ) -> Iterator[Coercion]:
     for rule in sorted(work.coerced):
         rows = np.sort(np.concatenate(work.coerced[rule]))
-        samples = tuple(_sample(work, array, page, row) for row in rows[:sample_count].tolist())
-        yield Coercion(column.source.name, rule, len(rows), samples)
+        yield Coercion(column.source.name, rule, len(rows), tuple(_samples(work, array, page, rows[:sample_count])))
 
 
-def _sample(work: ColumnWork, array: pa.Array, page: SourcePage, row: int) -> tuple[str, str, str]:
-    """Key, before and after of one coerced cell."""
-    value, storage = work.source_cell(row)
-    return row_key(page, row), render_source(value, storage), render_target(_target_cell(array, row), work.target)
+def _samples(work: ColumnWork, array: pa.Array, page: SourcePage, rows: Rows) -> Iterator[tuple[str, str, str]]:
+    """Key, before and after of coerced cells: all of a page, where somebody logs them."""
+    cells = zip(row_keys(page, rows), work.source_cells(rows), _target_cells(array, rows), strict=True)
+    for key, (value, storage), after in cells:
+        yield key, render_source(value, storage), render_target(after, work.target)
 
 
-def _target_cell(array: pa.Array, row: int) -> object:
-    """A target value as ``Converted`` has it: dates and times as integers, which Python's own cannot always hold."""
-    scalar = array[row]
-    return scalar.value if pa.types.is_temporal(array.type) else scalar.as_py()
+def _target_cells(array: pa.Array, rows: Rows) -> Iterator[object]:
+    """Target values as ``Converted`` has them: dates and times as integers, which Python's own cannot always hold."""
+    is_temporal = pa.types.is_temporal(array.type)
+    return (scalar.value if is_temporal else scalar.as_py() for scalar in array.take(pa.array(rows)))
 
 
 def _refusals(

@@ -58,6 +58,8 @@ def render_key(names: Sequence[str], values: Sequence[object]) -> str:
 def cut(text: str) -> str:
     """The text on one line, cut with an ellipsis where it is long."""
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    if shown.isprintable():  # as nearly all are
+        return shown
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in shown
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 
+import numpy as np
 import pyarrow as pa
 
 from etl.model import ColumnPlan, Refusal, SourcePage, StorageClass, TablePlan
-from etl.transform.rows.buffers import as_binary
+from etl.transform.rows.buffers import Rows, as_binary
 from etl.transform.rows.outcomes import Refused
 from etl.transform.rows.rendering import SourceValue, render_key, render_source
 
@@ -61,13 +62,17 @@ def in_place(hint: str, table: TablePlan, column: ColumnPlan) -> str:
 
 def row_key(page: SourcePage, row: int) -> str:
     """The name of a row; its place in the page where the table has no key."""
-    if not page.row_count:
-        return ""
+    return row_keys(page, np.array([row]))[0] if page.row_count else ""
+
+
+def row_keys(page: SourcePage, rows: Rows) -> list[str]:
+    """The names of some rows of a page."""
     if not page.key_names:
-        return f"row {row + 1} of page {page.number + 1}"
-    return render_key(page.key_names, [_key_cell(key, row) for key in page.keys])
+        return [f"row {row + 1} of page {page.number + 1}" for row in rows.tolist()]
+    cells = [_key_cells(key.take(pa.array(rows))) for key in page.keys]
+    return [render_key(page.key_names, key) for key in zip(*cells, strict=True)]
 
 
-def _key_cell(key: pa.Array, row: int) -> object:
-    cells = key.slice(row, 1)
-    return (as_binary(cells) if pa.types.is_string(key.type) else cells)[0].as_py()
+def _key_cells(key: pa.Array) -> list[object]:
+    cells: list[object] = (as_binary(key) if pa.types.is_string(key.type) else key).to_pylist()
+    return cells
