@@ -13,6 +13,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -96,12 +97,19 @@ def server_dsn() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def database_dsn(server_dsn: str) -> Iterator[str]:
-    """The DSN of a fresh, empty database; dropped afterwards, whoever is still connected."""
+@contextmanager
+def temporary_database(server_dsn: str, template: str = "template1") -> Iterator[str]:
+    """The DSN of a copy of the template; dropped afterwards, whoever is still connected."""
     name = f"etl_test_{uuid.uuid4().hex[:12]}"
-    run_apart(execute(server_dsn, f"create database {name}"))
+    run_apart(execute(server_dsn, f"create database {name} template {template}"))
     try:
         yield with_database(server_dsn, name)
     finally:
         run_apart(execute(server_dsn, f"drop database if exists {name} with (force)"))
+
+
+@pytest.fixture
+def database_dsn(server_dsn: str) -> Iterator[str]:
+    """The DSN of a fresh, empty database."""
+    with temporary_database(server_dsn) as dsn:
+        yield dsn

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from etl.plan_record import hash_of
-from tests.fix_command import EtlCommand
-from tests.fix_server import execute
-from tests.fix_source import MakeSource
+from tests.fix_command import EtlCommand, PreparedProcess
+from tests.fix_server import execute, temporary_database
+from tests.fix_source import MakeSource, build_source
 
 SCRIPT = """
 create table "Order" (id integer primary key, at datetime, "total sum" decimal(10,2), doc json, data blob, note text);
@@ -25,14 +28,35 @@ insert into pair values ('x', 'y'), ('x', 'z');
 Moved = tuple[Path, str]
 
 
-@pytest.fixture
-def moved(make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path) -> Moved:
+def migrated(server_dsn: str, etl: EtlCommand, script: str) -> Iterator[Moved]:
     """The report of a migration and its target; the source is gone."""
-    source, report = make_source(SCRIPT), tmp_path / "report.json"
-    done = etl("migrate", source, database_dsn, "--report", report)
-    assert done.status == 0, done.err + done.out
-    source.unlink()
-    return report, database_dsn
+    source, report = build_source(etl.folder / "source.db", script), etl.folder / "report.json"
+    with temporary_database(server_dsn) as dsn:
+        done = etl("migrate", source, dsn, "--report", report)
+        assert done.status == 0, done.err + done.out
+        source.unlink()
+        yield report, dsn
+
+
+def copied(server_dsn: str, original: Moved, folder: Path) -> Iterator[Moved]:
+    """The same in a database and a file that a test may change."""
+    report, dsn = original
+    with temporary_database(server_dsn, template=urlsplit(dsn).path.removeprefix("/")) as copy:
+        yield Path(shutil.copy(report, folder / "report.json")), copy
+
+
+@pytest.fixture(scope="module")
+def migrated_rows(
+    server_dsn: str, prepared: PreparedProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moved]:
+    """One migration of SCRIPT, for all tests of this file to copy."""
+    yield from migrated(server_dsn, EtlCommand(tmp_path_factory.mktemp("rows"), prepared), SCRIPT)
+
+
+@pytest.fixture
+def moved(server_dsn: str, migrated_rows: Moved, tmp_path: Path) -> Iterator[Moved]:
+    """A report and a target of the test's own."""
+    yield from copied(server_dsn, migrated_rows, tmp_path)
 
 
 def test_an_untouched_target_is_still_what_was_loaded(moved: Moved, etl: EtlCommand, tmp_path: Path) -> None:
@@ -110,14 +134,18 @@ insert into parent values (1, 'a'), (2, 'b'); insert into child values (1, 1, 1,
 """
 
 
+@pytest.fixture(scope="module")
+def migrated_objects(
+    server_dsn: str, prepared: PreparedProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moved]:
+    """One migration of OBJECTS, for all tests of this file to copy."""
+    yield from migrated(server_dsn, EtlCommand(tmp_path_factory.mktemp("objects"), prepared), OBJECTS)
+
+
 @pytest.fixture
-def moved_objects(make_source: MakeSource, etl: EtlCommand, database_dsn: str, tmp_path: Path) -> Moved:
+def moved_objects(server_dsn: str, migrated_objects: Moved, tmp_path: Path) -> Iterator[Moved]:
     """The same of a source with keys, indexes, constraints, defaults and a view."""
-    source, report = make_source(OBJECTS), tmp_path / "report.json"
-    done = etl("migrate", source, database_dsn, "--report", report)
-    assert done.status == 0, done.err + done.out
-    source.unlink()
-    return report, database_dsn
+    yield from copied(server_dsn, migrated_objects, tmp_path)
 
 
 @pytest.mark.parametrize(
