@@ -20,7 +20,7 @@ from etl.verify.decimals import integers_as_numeric, reals_as_free_numeric, real
 from etl.verify.documents import canonical_documents
 from etl.verify.equivalents import expected_payload
 from etl.verify.filled_cells import with_filled
-from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, widths_of
+from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, offsets_of, widths_of
 from etl.verify.null_cells import without_nulls
 from etl.verify.respelling import respell
 from etl.verify.text_cells import untouched
@@ -130,11 +130,13 @@ def _varying_field(cells: Cells, kind: PgType, reading: Reading) -> VaryingField
     if whole is not None:
         return whole
     parts = cells.dense()
-    if len(parts) == 1 and parts[0].rows is None:
-        payloads, proven = _varying_values(parts[0].storage, parts[0].array, kind, reading)
-        lengths = widths_of(payloads)
-        return VaryingField(payloads, lengths if proven is None else np.where(proven, lengths, NO_EQUIVALENT))
     found = [_varying_values(part.storage, part.array, kind, reading) for part in parts]
+    if len(parts) == 1:
+        payloads, proven = found[0]
+        if proven is None and not payloads.null_count:
+            return _placed(payloads, parts[0].rows, cells.row_count)
+        if parts[0].rows is None and proven is not None:
+            return VaryingField(payloads, np.where(proven, widths_of(payloads), NO_EQUIVALENT))
     lengths = np.full(cells.row_count, NULL_LENGTH, np.int32)
     places = np.full(cells.row_count, -1, np.int64)
     start = 0
@@ -186,11 +188,20 @@ def _placed(payloads: pa.Array, rows: NDArray[np.int64] | None, row_count: int) 
     """Payloads of some rows (None: of all), with NULL in the others."""
     if rows is None:
         return VaryingField(payloads, widths_of(payloads))
+    widths = widths_of(payloads)
     lengths = np.full(row_count, NULL_LENGTH, np.int32)
-    lengths[rows] = widths_of(payloads)
-    places = np.zeros(row_count, np.int64)
-    places[rows] = np.arange(len(rows))
-    return VaryingField(payloads.take(pa.array(places, mask=lengths < 0)), lengths)
+    lengths[rows] = widths
+    return VaryingField(_spread(payloads, widths, rows, row_count), lengths)
+
+
+def _spread(payloads: pa.Array, widths: NDArray[np.int32], rows: NDArray[np.int64], row_count: int) -> pa.Array:
+    """Payloads without nulls at these rows (ascending), and empty ones in the others, over the same bytes."""
+    edges = np.zeros(row_count + 1, np.int32)
+    edges[rows + 1] = widths
+    edges[0] = offsets_of(payloads)[0]
+    np.cumsum(edges, out=edges)
+    data = payloads.buffers()[2] or pa.py_buffer(b"")  # none where all are empty
+    return pa.Array.from_buffers(pa.binary(), row_count, [None, pa.py_buffer(edges), data])
 
 
 def _varying_values(storage: StorageClass, array: pa.Array, kind: PgType, reading: Reading) -> Varying:

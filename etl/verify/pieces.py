@@ -17,20 +17,28 @@ POOLED_BYTES = 8 << 20  # the pool is a copy: of large cells it would be one too
 REMEMBERED = 8  # orders of pieces, of megabytes each where tables are wide: those of a table and of its neighbours
 
 
-def interleaved(pieces: Sequence[pa.Array]) -> pa.Array:
-    """Binary arrays of n cells each as one of n cells: the first cell of all of them, then the second of all …"""
-    if len(pieces) == 1:
+def interleaved(pieces: Sequence[pa.Array], count: int) -> pa.Array:
+    """Binary arrays of ``count`` cells each as one: the first cell of all of them, then the second of all …
+
+    Of an array of twice as many cells every other one is left out, beginning with the second.
+    """
+    steps = tuple(len(piece) // count if count else 1 for piece in pieces)
+    if steps == (1,):
         return pieces[0]
     if sum(piece.nbytes for piece in pieces) > POOLED_BYTES:
         empty = pa.scalar(b"", pa.binary())
-        return pc.binary_join_element_wise(*pieces, empty, null_handling="replace", null_replacement=b"")
-    taken = pa.concat_arrays(pieces).take(_interleaving(len(pieces), len(pieces[0])))
+        pairs = zip(pieces, steps, strict=True)
+        whole = (piece if step == 1 else piece.take(_interleaving((step,), count)) for piece, step in pairs)
+        return pc.binary_join_element_wise(*whole, empty, null_handling="replace", null_replacement=b"")
+    taken = pc.take(pa.concat_arrays(pieces), _interleaving(steps, count), boundscheck=False)
     return every(taken, len(pieces))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _interleaving(count: int, length: int) -> pa.Array:
-    return pa.array(np.arange(count * length, dtype=np.int32).reshape(count, length).T.ravel())
+def _interleaving(steps: tuple[int, ...], count: int) -> pa.Array:
+    widths = np.array(steps, np.int32)
+    first = (np.cumsum(widths, dtype=np.int32) - widths) * np.int32(count)
+    return pa.array((first + np.arange(count, dtype=np.int32)[:, None] * widths).ravel())
 
 
 def every(pieces: pa.Array, count: int) -> pa.Array:

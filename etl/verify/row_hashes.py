@@ -21,7 +21,8 @@ from etl.verify.expected import DocumentField, Field, VaryingField, expected_fie
 from etl.verify.fixed_rules import widths_of
 from etl.verify.readings import quoted
 from etl.verify.respelling import VERSION, jsonb_document
-from etl.verify.rows import RowJoin, row_list, row_views
+from etl.verify.row_join import RowJoin
+from etl.verify.rows import row_list, row_views
 
 Halves = NDArray[np.uint64]  # one row a row: the first and the second 8 bytes of its hash
 HALF = np.dtype(">u8")

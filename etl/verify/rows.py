@@ -10,9 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +21,10 @@ from numpy.typing import NDArray
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
-from etl.verify.expected import DocumentField, Field, FixedField, VaryingField, expected_field, is_document
+from etl.verify.expected import DocumentField, Field, VaryingField, expected_field, is_document
 from etl.verify.fixed_rules import offsets_of
 from etl.verify.pieces import interleaved
+from etl.verify.row_join import RowJoin, cells_of
 
 CHECKSUM_MODULUS = 1 << 128
 _LENGTH = struct.Struct(">i")
@@ -115,63 +114,8 @@ def _runs(fields: Sequence[Field], row_count: int) -> list[pa.Array]:
 def _with_documents(runs: Sequence[pa.Array], documents: Sequence[VaryingField]) -> pa.Array:
     pieces = [runs[0]]
     for document, run in zip(documents, runs[1:], strict=True):
-        pieces += [cells_of(document.lengths.astype(">i4"), None), document.payloads, run]
-    return interleaved(pieces)
-
-
-class RowJoin:
-    """Joins fields to rows: runs of fixed bytes as one matrix, payloads of varying width as they are."""
-
-    def __init__(self, row_count: int) -> None:
-        self._row_count = row_count
-        self._pieces: list[pa.Array] = []
-        self._fixed: list[tuple[np.dtype[Any], Any]] = []
-
-    def add_number(self, kind: str, number: int) -> None:
-        """The same number in every row."""
-        self._fixed.append((np.dtype(kind), number))
-
-    def add_field(self, field: Field) -> None:
-        if not isinstance(field, FixedField):
-            self._fixed.append((np.dtype(">i4"), field.lengths))
-            self._flush()
-            self._pieces.append(field.payloads)
-        elif field.lengths is None:
-            self._fixed.append((np.dtype(">i4"), field.values.dtype.itemsize))
-            self._fixed.append((field.values.dtype, field.values))
-        else:
-            self._fixed.append((np.dtype(">i4"), field.lengths))
-            self._flush()
-            self._pieces.append(cells_of(np.ascontiguousarray(field.values), field.lengths >= 0))
-
-    def rows(self) -> pa.Array:
-        self._flush()
-        if not self._pieces:
-            return pa.array([b""] * self._row_count, pa.binary())
-        return interleaved(self._pieces)
-
-    def _flush(self) -> None:
-        if not self._fixed:
-            return
-        names = [f"f{place}" for place in range(len(self._fixed))]
-        dtype = np.dtype(list(zip(names, (kind for kind, _ in self._fixed), strict=True)))
-        matrix = np.empty(self._row_count, dtype)
-        for name, (_, values) in zip(names, self._fixed, strict=True):
-            matrix[name] = values
-        self._fixed = []
-        self._pieces.append(cells_of(matrix, None))
-
-
-def cells_of(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> pa.Array:
-    """Values of one width as a binary array over their own bytes."""
-    mask = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    offsets = _even_offsets(len(values), values.dtype.itemsize)
-    return pa.Array.from_buffers(pa.binary(), len(values), [mask, offsets, pa.py_buffer(values.view(np.uint8))])
-
-
-@lru_cache(maxsize=64)
-def _even_offsets(count: int, width: int) -> pa.Buffer:
-    return pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32)[: count + 1])
+        pieces += [cells_of(document.lengths.astype(">i4")), document.payloads, run]
+    return interleaved(pieces, len(runs[0]))
 
 
 def span_of(rows: pa.Array) -> int:
