@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.verify.wire import NUMERIC_NEGATIVE
 
 MAX_VECTOR_SCALE = 15  # 10**15 and all smaller powers are exact doubles, and four groups hold the fraction
+PACKED_GROUPS = 4  # of 16 bits, in one word
 FREE_SCALES = 7  # how many decimals are tried for numeric without a scale
 
 
@@ -92,6 +94,9 @@ def numeric_payloads(
     count = len(whole)
     whole_groups = max(1, -(-len(str(int(whole.max(initial=0)))) // 4))
     width = whole_groups + fraction_groups
+    if width <= PACKED_GROUPS:
+        packed = _packed(whole) << np.uint64(16 * fraction_groups) | _packed(fraction)
+        return _short_payloads(negative, packed << np.uint64(16 * (PACKED_GROUPS - width)), whole_groups - 1, scale)
     groups = np.empty((count, width), np.int16)
     _cut(fraction, groups, width - 1, fraction_groups)
     _cut(whole, groups, whole_groups - 1, whole_groups)
@@ -114,6 +119,45 @@ def numeric_payloads(
     offsets = np.zeros(count + 1, np.int32)
     np.cumsum(8 + 2 * digits, out=offsets[1:])
     return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(words[kept])])
+
+
+def _packed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Groups of four digits, each in 16 bits, the lowest in the lowest; 0 of more than there is room for."""
+    packed = np.zeros_like(numbers)
+    most = int(numbers.max(initial=0))
+    for place in range(PACKED_GROUPS):
+        if most < 10_000:
+            return packed | numbers << np.uint64(16 * place)
+        higher = numbers // np.uint64(10_000)
+        packed |= (numbers - higher * np.uint64(10_000)) << np.uint64(16 * place)
+        numbers, most = higher, most // 10_000
+    return packed
+
+
+def _short_payloads(
+    negative: NDArray[np.bool_], packed: NDArray[np.uint64], weight: int, scale: int | NDArray[np.int64]
+) -> pa.Array:
+    """The payloads of up to four groups, packed with the first one highest: two words of eight bytes a row."""
+    count = len(packed)
+    some = packed != 0
+    first = np.zeros(count, np.uint64)
+    for place in (48, 32, 16):
+        first += packed < np.uint64(1 << place)
+    packed = packed << (np.uint64(16) * first)
+    digits = np.full(count, PACKED_GROUPS, np.uint64)
+    for place in (16, 32, 48, 64):
+        digits -= packed & np.uint64((1 << place) - 1) == 0
+    words = np.empty((count, 2), ">u8")
+    weights = (np.uint64(weight) - first) & np.uint64(0xFFFF)
+    signs = (negative & some) * np.uint64(NUMERIC_NEGATIVE << 16)
+    scales = np.asarray(scale).astype(np.uint64) & np.uint64(0xFFFF)
+    words[:, 0] = digits << np.uint64(48) | (weights << np.uint64(32)) * some | signs | scales
+    words[:, 1] = packed
+    edges = np.arange(0, 2 * count + 1, dtype=np.int32) * np.int32(8)
+    edges[1::2] += 2 * digits.astype(np.int32)
+    data = pa.py_buffer(words.view(np.uint8))
+    lines = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(edges), data])
+    return pc.take(lines, pa.array(np.arange(0, 2 * count, 2, dtype=np.int32)), boundscheck=False)
 
 
 def _cut(numbers: NDArray[np.uint64], groups: NDArray[np.int16], last: int, count: int) -> None:
