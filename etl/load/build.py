@@ -14,7 +14,7 @@ from etl.errors import TargetError
 from etl.load.connect import Lender, guarded, is_beyond_its_type, literal, named_errors, quote, retrying
 from etl.load.journal import Staging, Workplace
 from etl.load.violations import CONSTRAINT_STATES
-from etl.model import LoadedTable, Plan, Statement, TablePlan
+from etl.model import ColumnPlan, LoadedTable, Plan, Statement, TablePlan
 from etl.tasks import together
 
 STATEMENTS_A_TRANSACTION = 100
@@ -99,21 +99,32 @@ async def reset_sequences(connections: Lender, staging: Staging, plan: Plan) -> 
 
     Returns (target table, column, next value).
     """
+    identities = [(table, column) for table in plan.tables for column in table.columns if column.identity]
     result = []
     async with connections.borrow() as connection:
-        for table in plan.tables:
-            for column in table.columns:
-                if not column.identity:
-                    continue
-                name = f"{quote(staging.schema)}.{quote(table.name)}"
-                largest = await connection.fetchval(f"select max({quote(column.name)}) from {name}")
-                last = max(largest or 0, table.source.sequence or 0)
-                if last > 0:  # an empty table, or one with negative keys only, starts at 1
-                    await connection.execute(
-                        f"select setval(pg_get_serial_sequence({literal(name)}, {literal(column.name)}), $1)", last
-                    )
-                result.append((table.name, column.name, last + 1))
+        for start in range(0, len(identities), STATEMENTS_A_TRANSACTION):
+            with named_errors("sequences"):
+                result += await _reset(connection, staging.schema, identities[start : start + STATEMENTS_A_TRANSACTION])
     return result
+
+
+async def _reset(
+    connection: asyncpg.Connection, schema: str, identities: Sequence[tuple[TablePlan, ColumnPlan]]
+) -> list[tuple[str, str, int]]:
+    """Two statements for all of them: the largest values, and the sequences that follow them."""
+    names = [f"{quote(schema)}.{quote(table.name)}" for table, _ in identities]
+    columns = [column.name for _, column in identities]
+    asked = ", ".join(f"(select max({quote(column)}) from {name})" for name, column in zip(names, columns, strict=True))
+    largest = await connection.fetchrow(f"select {asked}")
+    last = [max(n or 0, table.source.sequence or 0) for n, (table, _) in zip(largest or (), identities, strict=True)]
+    calls = [
+        f"setval(pg_get_serial_sequence({literal(name)}, {literal(column)}), {number})"
+        for name, column, number in zip(names, columns, last, strict=True)
+        if number > 0  # an empty table, or one with negative keys only, starts at 1
+    ]
+    if calls:
+        await connection.execute(f"select {', '.join(calls)}")
+    return [(table.name, column.name, number + 1) for (table, column), number in zip(identities, last, strict=True)]
 
 
 async def analyze(connections: Lender, place: Workplace, tables: Sequence[TablePlan]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import asyncpg
@@ -53,11 +53,12 @@ class Staging:
 
     async def execute(self, connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
         """Run the statements and journal what they make, in one transaction."""
-        async with connection.transaction():
+        async with contextlib.AsyncExitStack() as stack:
+            if len(statements) > 1:  # what goes to the server in one message is a transaction by itself
+                await stack.enter_async_context(connection.transaction())
             for statement in statements:
                 with named_errors(f"{statement.kind} {statement.name}"):
-                    await connection.execute(statement.sql)
-            await self._note(connection, statements)
+                    await connection.execute(f"{self._note_on(statement)}; {statement.sql}")
 
     async def execute_anew(self, connection: asyncpg.Connection, statement: Statement) -> None:
         """Drop the table of the statement's name, which is empty and has no keys yet, and make it again."""
@@ -81,26 +82,26 @@ class Staging:
     @contextlib.asynccontextmanager
     async def table_transaction(self, connection: asyncpg.Connection, table: TablePlan) -> AsyncIterator[bool]:
         """The table's own transaction, which begins by emptying it: its rows may be frozen."""
-        async with transaction(connection, table.name):
-            # what is committed here is flushed when the publish commits; until then a crash may take it
-            await connection.execute("set local synchronous_commit = off")
-            await connection.execute(f"truncate {quote(self.schema)}.{quote(table.name)}")
+        # what is committed here is flushed when the publish commits; until then a crash may take it
+        asynchronous = "set local synchronous_commit = off"
+        empty = f"truncate {quote(self.schema)}.{quote(table.name)}"
+        async with transaction(connection, table.name, asynchronous, empty):
             yield True
 
     async def note_loaded(self, connection: asyncpg.Connection, table: str, row_count: int) -> None:
         """Journal a table as loaded; call it inside the table's transaction."""
+        name = literal(table)
         await connection.execute(
-            f"insert into {self._journal} (kind, name, table_name, row_count) values ('loaded', $1, $1, $2)",
-            table,
-            row_count,
+            f"insert into {self._journal} (kind, name, table_name, row_count)"
+            f" values ('loaded', {name}, {name}, {row_count})"
         )
 
     async def note_finished(self, connection: asyncpg.Connection, table: str, details: str) -> None:
         """Journal a loaded table as whole, with what a run that goes on from here has to know (JSON)."""
+        name = literal(table)
         await connection.execute(
-            f"insert into {self._journal} (kind, name, table_name, details) values ('finished', $1, $1, $2)",
-            table,
-            details,
+            f"insert into {self._journal} (kind, name, table_name, details)"
+            f" values ('finished', {name}, {name}, {literal(details)})"
         )
 
     async def delete(
@@ -146,9 +147,10 @@ class Staging:
     def _journal(self) -> str:
         return f"{quote(self.schema)}.{JOURNAL}"
 
-    async def _note(self, connection: asyncpg.Connection, statements: Iterable[Statement]) -> None:
-        rows = [(statement.kind, statement.name, statement.table) for statement in statements]
-        await connection.executemany(f"insert into {self._journal} (kind, name, table_name) values ($1, $2, $3)", rows)
+    def _note_on(self, statement: Statement) -> str:
+        """The journal's entry as a statement without arguments: so it travels together with what it is about."""
+        values = ", ".join(map(literal, (statement.kind, statement.name, statement.table)))
+        return f"insert into {self._journal} (kind, name, table_name) values ({values})"
 
 
 async def claim_target(connection: asyncpg.Connection, target_schema: str) -> None:

@@ -15,7 +15,7 @@ from etl.load.circumstances import check_circumstances
 from etl.load.collations import move_collations
 from etl.load.commit import commit, uncommitted
 from etl.load.connect import Lender, named_errors, quote
-from etl.load.journal import Staging
+from etl.load.journal import Staging, batches
 from etl.load.privileges import check_roles, settle_privileges
 from etl.load.replacement import NOTHING, Replacing, check_replacement, read_replacement
 from etl.model import Plan
@@ -156,14 +156,13 @@ async def move_tables(
     if replacement is not None:
         await replacement.make_room(connection, plan)
     await move_collations(connection, staging, plan)
-    for table in plan.tables:
-        await connection.execute(
-            f"alter table {quote(staging.schema)}.{quote(table.name)} set schema {quote(plan.schema)}"
+    moved = [*(("table", table.name) for table in plan.tables), *(("view", view.name) for view in plan.views)]
+    for some_of_them in batches(moved):
+        statements = (
+            f"alter {kind} {quote(staging.schema)}.{quote(name)} set schema {quote(plan.schema)}"
+            for kind, name in some_of_them
         )
-    for view in plan.views:
-        await connection.execute(
-            f"alter view {quote(staging.schema)}.{quote(view.name)} set schema {quote(plan.schema)}"
-        )
+        await connection.execute("; ".join(statements))
     await settle_privileges(connection, plan, schema_is_new)
     if replacement is not None:
         await replacement.settle(connection)

@@ -14,9 +14,13 @@ from etl.load.connect import named_errors
 
 
 @contextlib.asynccontextmanager
-async def transaction(connection: asyncpg.Connection, where: str) -> AsyncIterator[None]:
-    """BEGIN and COMMIT around the block, ROLLBACK when it fails; ``where`` begins the messages."""
-    async with _by_hand(connection, where, "begin", "commit", "rollback"):
+async def transaction(connection: asyncpg.Connection, where: str, *first: str) -> AsyncIterator[None]:
+    """BEGIN and COMMIT around the block, ROLLBACK when it fails; ``where`` begins the messages.
+
+    The statements ``first`` go to the server together with BEGIN. Where one of them fails, the connection is left in
+    the failed transaction, for its lender to drop.
+    """
+    async with _by_hand(connection, where, "; ".join(("begin", *first)), "commit", "rollback"):
         yield
 
 

@@ -6,7 +6,7 @@ Invariant: only foreign keys that are planned are asked for, in the source's own
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from etl.errors import OrphansError, TargetError
 from etl.extract.orphans import read_orphans
@@ -17,6 +17,7 @@ from etl.options import Options
 from etl.phases.clock import Clock
 from etl.table_keys import list_orphans
 
+TablesByName = Mapping[str, TablePlan]  # by target name
 NAMED_ORPHANS = 20
 WAYS_OUT = (
     "correct or delete these rows ({command} lists them), set them aside with"
@@ -33,7 +34,8 @@ async def read_all_orphans(snapshot: Snapshot, plan: Plan, clock: Clock) -> tupl
     if not any(table.foreign_keys for table in plan.tables):
         return ()
     with clock.phase("orphans"):
-        found = [await _orphans_of(snapshot, table, plan) for table in plan.tables]
+        tables = _by_name(plan)
+        found = [await _orphans_of(snapshot, table, tables) for table in plan.tables]
     return tuple(orphans for listed in found for orphans in listed)
 
 
@@ -45,8 +47,9 @@ async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> No
     if options.orphan_rule != "stop" or options.on_error != "stop":
         return
     found: list[Orphans] = []
+    tables = _by_name(plan)
     for table in plan.tables:
-        found += await _orphans_of(snapshot, table, plan, NAMED_ORPHANS)
+        found += await _orphans_of(snapshot, table, tables, NAMED_ORPHANS)
     if found:
         raise orphans_error(found)
 
@@ -62,7 +65,8 @@ async def orphans_named(snapshot: Snapshot, plan: Plan) -> AsyncIterator[None]:
     except TargetError as error:
         if error.sqlstate != FOREIGN_KEY_VIOLATION:
             raise
-        listed = [await _orphans_of(snapshot, table, plan, NAMED_ORPHANS, declared=False) for table in plan.tables]
+        tables = _by_name(plan)
+        listed = [await _orphans_of(snapshot, table, tables, NAMED_ORPHANS, declared=False) for table in plan.tables]
         found = [orphans for some in listed for orphans in some]
         if not found:
             raise
@@ -88,29 +92,36 @@ def orphans_error(found: Sequence[Orphans], hint: str = WAYS_OUT) -> OrphansErro
 
 
 async def _orphans_of(
-    snapshot: Snapshot, table: TablePlan, plan: Plan, samples: int = 0, *, declared: bool = True
+    snapshot: Snapshot, table: TablePlan, tables: TablesByName, samples: int = 0, *, declared: bool = True
 ) -> list[Orphans]:
     """Without those of foreign keys that only SQLite has: a table that was there may lack one.
 
     ``declared``: and without those that only the target has, whose values may be the same there alone.
     """
     known = {key.columns for key in table.source.foreign_keys}
-    keys = [key for key in _source_keys(table, plan) if not declared or key.columns in known]
+    keys = [key for key in _source_keys(table, tables) if not declared or key.columns in known]
     planned = {key.columns for key in keys}
     found = await read_orphans(snapshot.python, table.source, keys, samples)
     return [orphans for orphans in found if orphans.columns in planned]
 
 
-def _source_keys(table: TablePlan, plan: Plan) -> list[SourceForeignKey]:
+def _source_keys(table: TablePlan, tables: TablesByName) -> list[SourceForeignKey]:
     """The planned foreign keys in the source's own names, where the parent is part of the run."""
-    tables = {other.name: other for other in plan.tables}
-    names = {table.name: {column.name: column.source.name for column in table.columns} for table in plan.tables}
-    return [
-        SourceForeignKey(
-            tuple(names[table.name][name] for name in key.columns),
-            tables[key.parent].source.name,
-            tuple(names[key.parent][name] for name in key.parent_columns),
-        )
-        for key in table.foreign_keys
-        if key.parent in tables and names[key.parent].keys() >= set(key.parent_columns)
-    ]
+    own = _source_names(table)
+    keys = []
+    for key in table.foreign_keys:
+        parent = tables.get(key.parent)
+        names = {} if parent is None else _source_names(parent)
+        if parent is not None and names.keys() >= set(key.parent_columns):
+            columns = tuple(own[name] for name in key.columns)
+            keys.append(SourceForeignKey(columns, parent.source.name, tuple(names[n] for n in key.parent_columns)))
+    return keys
+
+
+def _source_names(table: TablePlan) -> Mapping[str, str]:
+    return {column.name: column.source.name for column in table.columns}
+
+
+def _by_name(plan: Plan) -> TablesByName:
+    """Made once a plan: with thousands of tables, once a table would be minutes."""
+    return {table.name: table for table in plan.tables}
