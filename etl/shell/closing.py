@@ -18,6 +18,7 @@ _HEADINGS = ("table", "rows", "bytes", "time", "rows/s", "coerced", "rejected", 
 _LEFT = (0, 7, 8)  # columns of words; the others are of figures and lean right
 _LONGEST_NAME = 28
 _LONGEST_VALUE = 60
+_LONGEST_DEFINITION = 400  # of a schema object: what differs often stands at its end
 _LISTED_DIFFERENCES = 20
 
 
@@ -222,8 +223,9 @@ def _row_differences(outcome: TableOutcome) -> str:
 def _difference(difference: Difference) -> str:
     where = difference.key if difference.column is None else f"{difference.key}  {difference.column}:"
     storage = f"{difference.storage} " if difference.storage is not None else ""
+    longest = _LONGEST_DEFINITION if difference.kind == "object" else _LONGEST_VALUE
     told = [
-        f"{label} {_cut(value, _LONGEST_VALUE)}"
+        f"{label} {_cut(value, longest)}"
         for label, value in (
             (f"source {storage}".rstrip(), difference.source_value),
             ("expected", difference.expected),

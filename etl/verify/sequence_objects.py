@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
+from etl.errors import TargetError
 from etl.model import Difference, TablePlan, Way
 from etl.verify.catalog_rows import Catalog
 from etl.verify.object_differences import object_difference
@@ -35,7 +36,7 @@ async def compare_sequences(
         if not planned or there is None or not (there.identity or table.way is Way.FILL):
             continue  # a column that is no identity is told by its columns
         name = f"{quoted(schema)}.{quoted(table.name)}"
-        sequence = await target.fetchval("select pg_catalog.pg_get_serial_sequence($1, $2)", name, column.name)
+        sequence = await _find(target, name, column.name, schema)
         if sequence is None and not column.identity:
             continue  # nor is it serial
         if sequence is None:
@@ -48,6 +49,23 @@ async def compare_sequences(
             told = list(_compare(found, taken, str(there.type) if table.way is Way.CREATE else None))
         differences += [object_difference(table, column.name, *both, column.source.name) for both in told]
     return differences
+
+
+async def _find(target: asyncpg.Connection, table: str, column: str, schema: str) -> str | None:
+    """The sequence of a column, quoted; raises TargetError for one that the role may not read."""
+    (found,) = await target.fetch(
+        "select s as name, pg_catalog.has_sequence_privilege(s, 'select') as may_read, current_user::text as role"
+        " from pg_catalog.pg_get_serial_sequence($1, $2) as s",
+        table,
+        column,
+    )
+    name: str | None = found["name"]
+    if name is not None and not found["may_read"]:
+        raise TargetError(
+            f"the role {found['role']} may not read the sequence {name}, which tells what number comes next",
+            f"grant select on all sequences in schema {quoted(schema)} to {quoted(found['role'])};",
+        )
+    return name
 
 
 def _compare(found: asyncpg.Record, taken: int, kind: str | None) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from etl.errors import TargetError
 from etl.model import (
     Affinity,
     CheckPlan,
@@ -327,6 +328,24 @@ async def test_row_security_that_applies_to_the_role_is_told(target: asyncpg.Con
         assert (difference.key, difference.actual) == ("place", "row security that applies to the role that looks")
     finally:
         await target.execute("reset role; drop owned by etl_test_onlooker; drop role etl_test_onlooker")
+
+
+async def test_a_role_that_may_not_read_a_sequence_is_told_what_it_lacks(target: asyncpg.Connection) -> None:
+    """Who may read all tables has not got the sequences with them."""
+    await target.execute(
+        "create role etl_test_reader; grant select on all tables in schema public to etl_test_reader;"
+        "set role etl_test_reader"
+    )
+    try:
+        with pytest.raises(
+            TargetError, match=r"etl_test_reader may not read the sequence public\.parent_id_seq"
+        ) as caught:
+            await compare_objects(target, PLAN, "public")
+        assert caught.value.hint is not None
+        await target.execute(f"reset role; {caught.value.hint} set role etl_test_reader")
+        assert await compare_objects(target, PLAN, "public") == ()
+    finally:
+        await target.execute("reset role; drop owned by etl_test_reader; drop role etl_test_reader")
 
 
 async def test_what_is_there_beyond_the_plan_is_no_difference(target: asyncpg.Connection) -> None:
