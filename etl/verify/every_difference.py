@@ -19,17 +19,25 @@ from numpy.typing import NDArray
 from etl.errors import TargetError
 from etl.model import Difference, TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.findings import InThread, Payloads, StoredRow, describe_rows, rows_at_sql, short_payloads, stored_rows
+from etl.verify.findings import (
+    InThread,
+    Payloads,
+    StoredRow,
+    cut_rows,
+    describe_rows,
+    rows_at_sql,
+    short_payloads,
+    stored_rows,
+)
 from etl.verify.multiset import ABSENT, Pairs, Unmatched, findings_of
 from etl.verify.readings import quoted
-from etl.verify.rows import walk_rows
 from etl.verify.source import Connection, SourceTableReader, execute
-from etl.verify.target import CopyStream
+from etl.verify.target import Chunk, CopyStream, ahead_of
 
 ROWS_PER_SCAN = 1 << 19
 ROWS_AT_ONCE = 5_000
 ROWIDS_AT_ONCE = 65_536
-TAKEN_BYTES = 1 << 20  # of the target's stream
+READ_BYTES = 8 << 20  # of the rows in the file at once
 
 OnDifferences = Callable[[Sequence[Difference]], None]
 Places = NDArray[np.int64]
@@ -68,31 +76,37 @@ class TargetRows:
         """Read them once more, in the order of the scan that ``query`` is."""
         if not len(self._places):
             return
-        data = b""
-        async with CopyStream(target, rows_at_sql(query, self._places.tolist(), table)) as stream:
-            while more := b"".join(await stream.take(max(TAKEN_BYTES, len(data)))):
-                data += more
-                data = await in_thread(self._keep, data, table)
+        async with CopyStream(target, rows_at_sql(query, self._places.tolist(), table), ahead_of(table)) as stream:
+            while chunk := await stream.take_rows():
+                await in_thread(self._keep, chunk, table)
+                stream.discard([chunk])
         if self._count != len(self._places):
             raise TargetError(f"{table.name}: {self._count} rows were read again where {len(self._places)} differ")
 
-    def _keep(self, data: bytes, table: TablePlan) -> bytes:
-        """Write the complete rows; returns the bytes of the one that is not."""
-        rows, starts = walk_rows(data, table)
-        self._file.write(b"".join(rows))
+    def _keep(self, chunk: Chunk, table: TablePlan) -> None:
+        rows = cut_rows(chunk, table)
+        self._file.writelines(rows)
         first = self._ends[self._count]
         self._ends[self._count + 1 : self._count + 1 + len(rows)] = first + np.cumsum([len(row) for row in rows])
         self._count += len(rows)
-        return data[starts[-1] :]
 
     def at(self, places: Places) -> dict[int, Payloads]:
         """The payloads of the rows at these places."""
+        if not len(places):
+            return {}
+        at = np.searchsorted(self._places, places)
+        starts, ends = self._ends[at], self._ends[at + 1]
+        first, size = int(starts.min()), int(ends.max() - starts.min())
+        whole = self._read(first, size) if size <= READ_BYTES else None  # one for all of them, as they mostly lie
         found = {}
-        for place, at in zip(places.tolist(), np.searchsorted(self._places, places).tolist(), strict=True):
-            start, end = int(self._ends[at]), int(self._ends[at + 1])
-            self._file.seek(start)
-            found[place] = short_payloads(self._file.read(end - start))
+        for place, start, end in zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            row = self._read(start, end - start) if whole is None else whole[start - first : end - first]
+            found[place] = short_payloads(row)
         return found
+
+    def _read(self, start: int, size: int) -> memoryview:
+        self._file.seek(start)
+        return memoryview(self._file.read(size))
 
 
 def _describe(
@@ -138,6 +152,8 @@ def _source_rows(
 
 
 def _taken(rows: SourceRows, places: Places) -> SourceRows:
+    if len(places) == rows.row_count:  # each is wanted: no copy of a large one
+        return rows
     chosen = pa.array(places)
     columns = tuple(
         Cells(len(places), tuple((storage, array.take(chosen)) for storage, array in cells.arrays))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 import asyncpg
@@ -15,15 +14,14 @@ import asyncpg
 from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import Shown, SourceRows
 from etl.verify.expected import is_document
-from etl.verify.kinds import underlying
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
-from etl.verify.payload_texts import show_payload
+from etl.verify.payload_texts import reader_of
 from etl.verify.readings import quoted
 from etl.verify.repeated_keys import RepeatedKeys
 from etl.verify.rows import expect_rows, row_views, split_row, walk_rows
 from etl.verify.runs import LARGE_BYTES
-from etl.verify.short_values import LongValue, Payload, head_of, shortened
+from etl.verify.short_values import SHORT_BYTES, LongValue, Payload, head_of, shortened
 from etl.verify.source import SourceTableReader
 from etl.verify.target import Chunk, CopyStream
 from etl.verify.wire import show_bytes
@@ -58,6 +56,8 @@ def stored_rows(rows: SourceRows, table: TablePlan) -> list[StoredRow]:
 
 def short_payloads(row: bytes | memoryview) -> Payloads:
     """The payloads of a canonical row, long ones in short."""
+    if len(row) <= SHORT_BYTES:  # then none of them is long
+        return cast(Payloads, split_row(bytes(row)))
     return [None if payload is None else shortened(payload) for payload in split_row(cast(bytes, row))]
 
 
@@ -156,7 +156,7 @@ class _Words:
     def __init__(self, table: TablePlan) -> None:
         self._table = table.source.name
         self._columns = table.columns
-        self._shown = [partial(show_payload, kind=underlying(column.type)) for column in table.columns]
+        self._shown = [reader_of(column.type) for column in table.columns]
         self._keyed = bool(table.primary_key)
         key = table.primary_key or [column.name for column in table.columns]
         self._key = [(place, column.name) for place, column in enumerate(table.columns) if column.name in key]

@@ -9,6 +9,7 @@ import struct
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from etl.model import PgType
 from etl.verify.composite_rules import BOUNDS, cut_array, cut_range
@@ -32,30 +33,42 @@ SHOWN_ELEMENTS = 10
 
 def show_payload(payload: Payload | None, kind: PgType) -> str:
     """One target value for a reader's eyes."""
-    if payload is None:
-        return "NULL"
+    return reader_of(kind)(payload)
+
+
+def reader_of(kind: PgType) -> Callable[[Payload | None], str]:
+    """What shows any value of this type for a reader's eyes; the type is looked into once."""
     kind = underlying(kind)
-    if isinstance(payload, LongValue):
-        is_text = kind.name in TEXT_TYPES | DOCUMENT_TYPES | {"xml"}
-        shown = kind if is_text else PgType("bytea")  # the beginning of an array or a number is none
-        return f"{payload} {show_payload(head_of(payload, is_text=is_text), shown)}"
+    is_text = kind.name in TEXT_TYPES | DOCUMENT_TYPES | {"xml"}
+    show = _shower_of(kind)
+    show_head = show if is_text else _show_bare  # the beginning of an array or a number is none
+
+    def read(payload: Payload | None) -> str:
+        if payload is None:
+            return "NULL"
+        if isinstance(payload, LongValue):
+            return f"{payload} {show_head(head_of(payload, is_text=is_text))}"
+        try:
+            return show(payload)
+        except (struct.error, ValueError, ArithmeticError, LookupError, StopIteration):
+            return "\\x" + payload[:100].hex()
+
+    return read
+
+
+def _shower_of(kind: PgType) -> Callable[[bytes], str]:
     if kind.name in TEXT_TYPES or kind.labels or kind.name == "xml":
-        return show_bytes(payload)
+        return show_bytes
     if kind.name in DOCUMENT_TYPES:
-        return show_bytes(payload)[1:-1]
-    try:
-        if is_array(kind):
-            return _show_array(payload, element_of(kind))
-        if kind.name in BOUNDS:
-            return _show_range(payload, BOUNDS[kind.name])
-        return _show_typed(payload, kind.name)
-    except (struct.error, ValueError, ArithmeticError, LookupError, StopIteration):
-        return "\\x" + payload[:100].hex()
+        return lambda payload: show_bytes(payload)[1:-1]
+    if is_array(kind):
+        return partial(_show_array, element=element_of(kind))
+    if kind.name in BOUNDS:
+        return partial(_show_range, bound=BOUNDS[kind.name])
+    return _SHOWN.get(kind.name, _show_bare)
 
 
-def _show_typed(payload: bytes, name: str) -> str:
-    if name in _SHOWN:
-        return _SHOWN[name](payload)
+def _show_bare(payload: bytes) -> str:
     return "\\x" + payload[:100].hex() + ("…" if len(payload) > 100 else "")
 
 
