@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from etl.counted_nouns import counted, some
 from etl.errors import EtlError, ExitStatus, InterruptedRunError, RefusedError, RefusedRowsError, without_room
@@ -133,9 +133,12 @@ def tell_failure(error: BaseException, dsns: Sequence[str], debug: bool) -> int:
 
 
 def say(line: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """A line on stderr; that nobody can be told changes nothing of what was done, nor of the exit status."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
 
 
 def write_out(text: str) -> None:
@@ -144,15 +147,15 @@ def write_out(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        _give_up_stdout()
+        _give_up(sys.stdout)
     except OSError as error:  # the run is over, and has its own exit status
-        _give_up_stdout()
+        _give_up(sys.stdout)
         say(f"warning: the report cannot be written to the standard output: {error.strerror}")
 
 
-def _give_up_stdout() -> None:
-    """What it still holds goes nowhere, or the interpreter complains while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _give_up(stream: TextIO) -> None:
+    """What it still holds, and all that follows, goes nowhere, or the interpreter complains while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _refused_lines(error: RefusedError) -> list[str]:

@@ -139,6 +139,19 @@ def test_a_report_without_room_is_a_warning(
     assert verified.stderr.startswith("warning: the report cannot be written to the standard output: No space left")
 
 
+def test_a_last_line_that_nobody_hears_changes_no_exit_status(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str, tmp_path: Path
+) -> None:
+    """Stderr goes to a full disk: rows were published and rejected all the same."""
+    source = make_source(SCRIPT, {"a": [(1, "2024-05-06", "maybe"), (2, "2024-05-06", 1)], "b": []})
+    flags = ("--on-error", "reject", "--rejects", tmp_path / "rejects", "--progress", "none")
+    with Path("/dev/full").open("w") as full:
+        command = etl.command("migrate", source, database_dsn, *flags)
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=full, env=etl.environment())
+    assert done.returncode == 3
+    assert rows_of(database_dsn, "select id from a") == [(2,)]
+
+
 def test_what_a_killed_run_has_left_is_not_taken_for_rows_of_the_next(
     etl: EtlCommand, make_source: MakeSource, database_dsn: str, tmp_path: Path
 ) -> None:
