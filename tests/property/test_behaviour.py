@@ -410,11 +410,14 @@ async def compare(connection: asyncpg.Connection, image: bytes, case: Case, repo
     listed = {table.name: table for table in case.tables}
     names = {one.name: {column.source.name: column.name for column in one.columns} for one in report.plan.tables}
     kinds = await types_of(connection)
+    numbered = await sequences_of(connection)
     for insert in case.tried:
         table = listed[insert.table]
         loose = [thing for thing in report.plan.untranslated if thing.table == insert.table]
         source = in_sqlite(image, insert)
         target = await in_postgresql(connection, insert, names[insert.table], kinds[insert.table])
+        for name, last, is_called in numbered:  # a rollback gives no number back, and a row may lead to its own
+            await connection.execute("select setval($1::text::regclass, $2, $3)", name, last, is_called)
         said = f"{table.sql}\n{insert}\nSQLite: {source}\nPostgreSQL: {target}\n{loose}\n{report.plan.notes}"
         event(f"{'taken' if source.row else 'refused'}, {'some untranslated' if loose else 'all translated'}")
         if source.row is None:
@@ -434,6 +437,15 @@ async def types_of(connection: asyncpg.Connection) -> dict[str, dict[str, str]]:
     ):
         kinds.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
     return kinds
+
+
+async def sequences_of(connection: asyncpg.Connection) -> list[tuple[str, int, bool]]:
+    """Each sequence with its last number and whether that was given."""
+    found = await connection.fetch(
+        "select format('%I.%I', schemaname, sequencename) from pg_sequences where schemaname = $1", SCHEMA
+    )
+    states = [(name, await connection.fetchrow(f"select last_value, is_called from {name}")) for (name,) in found]
+    return [(name, state["last_value"], state["is_called"]) for name, state in states]
 
 
 async def drop_schema(dsn: str) -> None:
