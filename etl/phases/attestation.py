@@ -37,8 +37,8 @@ from etl.plan_record import hash_of
 from etl.progress import Progress
 from etl.report import FORMAT, Report
 from etl.tasks import together
-from etl.verify.kept_definitions import Kept, compare_kept, with_validated
-from etl.verify.objects import compare_objects, read_columns
+from etl.verify.schema.kept_definitions import Kept, compare_kept, with_validated
+from etl.verify.schema.objects import compare_objects, read_columns
 from etl.verify.target_checksum import checksum_table
 
 _NO_OBJECTS = "the report was written by an etl that kept no objects: keys, constraints and indexes were not compared"

@@ -31,9 +31,9 @@ from etl.transform.schema.generation import with_virtual_columns
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table
 from etl.verify.found import fit_plan
-from etl.verify.kept_definitions import keep_definitions, with_validated
-from etl.verify.objects import compare_objects, read_columns
 from etl.verify.row_counts import count_table
+from etl.verify.schema.kept_definitions import keep_definitions, with_validated
+from etl.verify.schema.objects import compare_objects, read_columns
 
 WAYS = {"full": verify_table, "digest": digest_table, "count": count_table}
 

@@ -29,10 +29,10 @@ from etl.tasks import beside, to_the_end, together
 from etl.transform.schema import ddl
 from etl.transform.schema.adoption import in_waves, split_foreign_keys, with_listed
 from etl.verify.compare import refuse_unknown_types
-from etl.verify.definitions import compare_definitions, read_definitions
 from etl.verify.found import fit_plan
-from etl.verify.kept_definitions import keep_definitions
-from etl.verify.objects import compare_objects, read_columns
+from etl.verify.schema.definitions import compare_definitions, read_definitions
+from etl.verify.schema.kept_definitions import keep_definitions
+from etl.verify.schema.objects import compare_objects, read_columns
 
 
 async def fill_tables(run: Run, report: Report, staging: Staging | None) -> Report:

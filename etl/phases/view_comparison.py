@@ -16,7 +16,7 @@ from etl.model import Difference, Plan, VerifiedTable, ViewPlan
 from etl.phases.run import Run
 from etl.transform.schema.views import with_views
 from etl.verify.compare import refuse_unknown_types, verify_table
-from etl.verify.view_objects import read_view_names
+from etl.verify.schema.view_objects import read_view_names
 
 FULLY = frozenset({"full", "digest"})  # the ways of verification that look at every value
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from etl.model import Affinity, ColumnPlan, ForeignKeyPlan, PgType, Plan, SourceColumn, SourceTable, TablePlan, Way
-from etl.verify.definitions import compare_definitions, read_definitions
+from etl.verify.schema.definitions import compare_definitions, read_definitions
 from tests.verifying import connected
 
 SCHEMA = """

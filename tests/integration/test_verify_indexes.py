@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from etl.model import Affinity, ColumnPlan, IndexPlan, Plan, SourceColumn, SourceTable, TablePlan
-from etl.verify.objects import compare_objects
+from etl.verify.schema.objects import compare_objects
 from tests.verifying import connected, pg_type
 
 DDL = """

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.server import running_server
 from etl.model import Plan, SourceTable, TablePlan, Way
 from etl.plan_record import hash_of
-from etl.verify.kept_definitions import compare_kept, keep_definitions
+from etl.verify.schema.kept_definitions import compare_kept, keep_definitions
 from tests.fix_command import EtlCommand
 from tests.fix_server import execute, rows_of, run_apart, with_database
 from tests.fix_source import MakeSource

@@ -21,7 +21,7 @@ from etl.model import (
     SourceTable,
     TablePlan,
 )
-from etl.verify.objects import compare_objects, read_columns
+from etl.verify.schema.objects import compare_objects, read_columns
 from tests.verifying import connected, pg_type
 
 DDL = """

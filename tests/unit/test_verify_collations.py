@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.verify.collation_clauses import collations_in, with_casts
+from etl.verify.schema.collation_clauses import collations_in, with_casts
 
 CASES = {
     'lower("name" collate "C")': ['"C"'],

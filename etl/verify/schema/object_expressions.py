@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from etl.model import Difference, TablePlan
-from etl.verify.catalog_rows import Catalog
-from etl.verify.collation_clauses import collations_in, with_casts
-from etl.verify.object_differences import object_difference
 from etl.verify.readings import quoted
+from etl.verify.schema.catalog_rows import Catalog
+from etl.verify.schema.collation_clauses import collations_in, with_casts
+from etl.verify.schema.object_differences import object_difference
 
 PAIRS_A_QUERY = 200  # a row has room for 1,600 columns
 

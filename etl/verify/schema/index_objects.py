@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import asyncpg
 
 from etl.model import Difference, TablePlan
-from etl.verify.catalog_indexes import Index, IndexTerm
-from etl.verify.catalog_rows import Catalog
-from etl.verify.object_differences import object_difference
-from etl.verify.object_expressions import Pair, are_same
 from etl.verify.readings import quoted
+from etl.verify.schema.catalog_indexes import Index, IndexTerm
+from etl.verify.schema.catalog_rows import Catalog
+from etl.verify.schema.object_differences import object_difference
+from etl.verify.schema.object_expressions import Pair, are_same
 
 KINDS = {"p": "primary key", "u": "unique constraint", "x": "exclusion constraint"}
 UNIQUE = ("primary key", "unique constraint", "unique index")  # each does what the later ones do

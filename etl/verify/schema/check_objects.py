@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncpg
 
 from etl.model import Difference, TablePlan
-from etl.verify.catalog_rows import Catalog, Constraint
-from etl.verify.object_differences import object_difference
 from etl.verify.readings import quoted
+from etl.verify.schema.catalog_rows import Catalog, Constraint
+from etl.verify.schema.object_differences import object_difference
 
 WHOLE = "a check of all rows"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.verify.catalog_columns import TABLES
+from etl.verify.schema.catalog_columns import TABLES
 
 # indoption: 1 is DESC, 2 is NULLS FIRST; to_jsonb: NULLS NOT DISTINCT is known from version 15 on, WITHOUT OVERLAPS
 # from 18 on.

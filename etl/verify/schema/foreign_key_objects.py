@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import asyncpg
 
 from etl.model import Difference, ForeignKeyPlan, TablePlan
-from etl.verify.catalog_rows import Catalog, Constraint
-from etl.verify.object_differences import listed, object_difference
 from etl.verify.readings import quoted
+from etl.verify.schema.catalog_rows import Catalog, Constraint
+from etl.verify.schema.object_differences import listed, object_difference
 
 SHOWN_ORPHANS = 3
 SIMPLE = "s"  # confmatchtype of MATCH SIMPLE

@@ -16,8 +16,8 @@ from typing import Any
 import asyncpg
 
 from etl.model import Difference, Plan, ViewPlan
-from etl.verify.collation_clauses import collations_in, with_casts
 from etl.verify.readings import quoted
+from etl.verify.schema.collation_clauses import collations_in, with_casts
 
 SCHEMA = "\0"  # stands for the schema in the query of a ViewPlan
 

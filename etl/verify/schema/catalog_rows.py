@@ -11,8 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from etl.verify.catalog_columns import TABLES, Column, read_columns
-from etl.verify.catalog_indexes import Index, read_indexes
+from etl.verify.schema.catalog_columns import TABLES, Column, read_columns
+from etl.verify.schema.catalog_indexes import Index, read_indexes
 
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _RELATIONS = f"""

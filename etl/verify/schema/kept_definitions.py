@@ -18,8 +18,8 @@ from typing import Any
 import asyncpg
 
 from etl.model import Difference, Plan
-from etl.verify.kept_facts import DEFINITIONS
 from etl.verify.readings import quoted
+from etl.verify.schema.kept_facts import DEFINITIONS
 
 Kept = Mapping[str, Sequence[Mapping[str, Any]]]  # source's name of a table → its things: kind, name, shown, facts
 EXPRESSIONS = frozenset({"expression", "predicate", "when", "terms"})  # facts that are SQL

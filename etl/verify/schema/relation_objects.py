@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.model import Difference, TablePlan, Way
-from etl.verify.catalog_rows import Catalog
-from etl.verify.object_differences import object_difference
+from etl.verify.schema.catalog_rows import Catalog
+from etl.verify.schema.object_differences import object_difference
 
 KINDS = {"r": "a table", "p": "a partitioned table", "f": "a foreign table"}
 

@@ -8,9 +8,9 @@ import asyncpg
 
 from etl.errors import TargetError
 from etl.model import Difference, TablePlan, Way
-from etl.verify.catalog_rows import Catalog
-from etl.verify.object_differences import object_difference
 from etl.verify.readings import quoted
+from etl.verify.schema.catalog_rows import Catalog
+from etl.verify.schema.object_differences import object_difference
 
 LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _SEQUENCE = """

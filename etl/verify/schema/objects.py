@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from etl.model import Difference, PgType, Plan, Way
-from etl.verify.catalog_columns import read_types
-from etl.verify.catalog_rows import read_catalog
-from etl.verify.check_objects import compare_checks
-from etl.verify.column_objects import compare_columns
-from etl.verify.foreign_key_objects import compare_foreign_keys, find_orphans
-from etl.verify.index_objects import compare_indexes
-from etl.verify.object_differences import object_difference
-from etl.verify.object_expressions import compare_expressions
-from etl.verify.relation_objects import compare_relation
-from etl.verify.sequence_objects import compare_sequences
-from etl.verify.view_objects import compare_views
+from etl.verify.schema.catalog_columns import read_types
+from etl.verify.schema.catalog_rows import read_catalog
+from etl.verify.schema.check_objects import compare_checks
+from etl.verify.schema.column_objects import compare_columns
+from etl.verify.schema.foreign_key_objects import compare_foreign_keys, find_orphans
+from etl.verify.schema.index_objects import compare_indexes
+from etl.verify.schema.object_differences import object_difference
+from etl.verify.schema.object_expressions import compare_expressions
+from etl.verify.schema.relation_objects import compare_relation
+from etl.verify.schema.sequence_objects import compare_sequences
+from etl.verify.schema.view_objects import compare_views
 
 
 async def read_columns(
