@@ -19,6 +19,7 @@ import asyncpg
 
 from etl.model import Difference, Plan
 from etl.verify.readings import quoted
+from etl.verify.schema.collation_clauses import collations_in
 from etl.verify.schema.kept_facts import DEFINITIONS
 
 Kept = Mapping[str, Sequence[Mapping[str, Any]]]  # source's name of a table → its things: kind, name, shown, facts
@@ -126,6 +127,8 @@ async def _mean_the_same(target: asyncpg.Connection, rows: str, text: str, found
     """Whether the server makes the same of both: EXPLAIN parses them, gives them types and prints them."""
     if text == found != "":
         return True
+    if collations_in(text) != collations_in(found):  # which EXPLAIN does not print
+        return False
     printed = []
     for one in (text, found):
         cast = f"::{type_name}" if type_name else ""
