@@ -173,14 +173,14 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(beside(run.snapshot.quick_check()))  # begun while the server alone is at work
         with run.clock.phase("build"):
-            await constraints.build_keys()
             comparing = None
             # where no row goes any more, they are compared meanwhile, if the server has room for us
             if run.options.verify != "none" and run.rejects is None and await run.session.spare.fill():
                 constraints.work_on(run.apart)
-                rows = compare_rows(run, constraints.plan, staging.schema, held)
+                rows = compare_rows(run, inner, staging.schema, held, constraints.keys_of)
                 comparing = await stack.enter_async_context(beside(rows))
                 constraints.before_refusal = comparing.cancel
+            await constraints.build_keys()
             await constraints.build_on_keys()
             sequences = await reset_sequences((run.apart if comparing else run).connections, staging, constraints.plan)
             if run.options.verify == "none":

@@ -5,7 +5,7 @@ Invariant: source and target are read by ``etl.verify`` alone, which shares no c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,14 +93,21 @@ async def compare(run: Run, report: Report, plan: Plan, schema: str, absent: Ite
         return await with_verdict(run, report, plan, schema, verified, absent)
 
 
-async def compare_rows(run: Run, plan: Plan, schema: str, progress: TableProgress) -> list[VerifiedTable]:
-    """Every row of every table, several tables at once."""
-
+async def compare_rows(
+    run: Run,
+    plan: Plan,
+    schema: str,
+    progress: TableProgress,
+    readable: Callable[[TablePlan], Awaitable[None]] | None = None,
+) -> list[VerifiedTable]:
+    """Every row of every table, several tables at once; each from the moment on that it is ``readable``."""
     if run.options.verify == "none":
         return []
 
     async def compare_table(table: TablePlan) -> VerifiedTable:
         name = table.source.name
+        if readable is not None:
+            await readable(table)
         rejected = [] if run.rejects is None else run.rejects.file_of(name).ordinals
         async with run.snapshot.reader() as reader, run.connections.borrow() as connection:
             progress.start_table(name, table.source.rows_estimate)

@@ -11,6 +11,8 @@ Invariant: what is planned is there, whole, or the plan says that it is not; a r
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,6 +45,9 @@ class Constraints:
         self.plan = plan
         self._loaded = {table.name: table for table in loaded}
         self.before_refusal: Callable[[], object] = lambda: None  # what reads beside us must give its reader back
+        self._keys = ddl.create_keys(plan, place.schema)
+        self._missing_keys = Counter(key.table for key in self._keys)
+        self._keyed = {table.name: asyncio.Event() for table in plan.tables}
 
     @property
     def loaded(self) -> tuple[LoadedTable, ...]:
@@ -54,7 +59,15 @@ class Constraints:
 
     async def build_keys(self) -> None:
         """Primary keys, UNIQUE constraints and CHECKs: each locks its table for everybody else."""
-        await self._build_or_mend(ddl.create_keys(self.plan, self._place.schema))
+        for name in self._keyed.keys() - self._missing_keys.keys():
+            self._keyed[name].set()
+        await self._build_or_mend(self._keys)
+        for event in self._keyed.values():  # what was not made is no longer planned
+            event.set()
+
+    async def keys_of(self, table: TablePlan) -> None:
+        """Wait until `build_keys` is through with the table: from then on others may read it."""
+        await self._keyed[table.name].wait()
 
     async def build_on_keys(self) -> None:
         """Indexes and statistics, then foreign keys: all of them let others read the tables."""
@@ -152,9 +165,12 @@ class Constraints:
     async def _build_all(self, statements: Sequence[Statement]) -> list[Broken]:
         return await build_all(self._run.connections, self._place, statements, self._on_built)
 
-    @property
-    def _on_built(self) -> Callable[[Statement], None]:
-        return lambda built: self._run.progress.finish_table(built.name)
+    def _on_built(self, built: Statement) -> None:
+        self._run.progress.finish_table(built.name)
+        if built in self._keys:
+            self._missing_keys[built.table] -= 1
+            if not self._missing_keys[built.table]:
+                self._keyed[built.table].set()
 
 
 async def check_keys(run: Run, place: Workplace, reader: Reader, table: TablePlan, loaded: LoadedTable) -> LoadedTable:
