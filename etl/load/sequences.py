@@ -1,5 +1,7 @@
 """Sequences of the application's own tables, set so that the next INSERT gets a free number.
 
+One that counts up goes on above the largest number in use, one that counts down below the smallest.
+
 Invariant: `alter sequence … restart` is part of the transaction and goes with it; setval is not, and is used only
 upwards, where the role may do no more: what a rollback leaves of it is a gap.
 """
@@ -28,7 +30,8 @@ with uses as (
       and d.refclassid = 'pg_class'::regclass
 )
 select s.oid, n.nspname as schema, s.relname as name, c.relname as table, a.attname as column,
-       u.relation = any($1::oid[]) as is_filled, q.seqstart as start, q.seqincrement as increment, q.seqmax as last,
+       u.relation = any($1::oid[]) and y.typcategory = 'N' as is_filled, q.seqstart as start,
+       q.seqincrement as increment, case when q.seqincrement > 0 then q.seqmax else q.seqmin end as last,
        pg_catalog.pg_has_role(s.relowner, 'usage') as is_owned,
        pg_catalog.has_sequence_privilege(s.oid, 'update') and pg_catalog.has_sequence_privilege(s.oid, 'select')
            as may_set
@@ -38,6 +41,7 @@ join pg_catalog.pg_namespace n on n.oid = s.relnamespace
 join pg_catalog.pg_sequence q on q.seqrelid = s.oid
 join pg_catalog.pg_class c on c.oid = u.relation
 join pg_catalog.pg_attribute a on a.attrelid = u.relation and a.attnum = u.number
+join pg_catalog.pg_type y on y.oid = a.atttypid
 where s.oid in (select sequence from uses where relation = any($1::oid[]))
 order by n.nspname, s.relname, c.relname
 """
@@ -51,15 +55,26 @@ class OwnSequence:
     shown: str
     columns: tuple[tuple[str, str], ...]  # (table, column) among the filled
     start: int
-    increment: int
+    increment: int  # below zero: it counts down
     last: int  # number that it can give
     is_shared: bool  # other tables take numbers too
     is_owned: bool
     may_set: bool  # and look at it, which its verification does
 
+    def beyond(self, taken: Sequence[int]) -> int:
+        """The first of its own numbers that lies beyond all of those ``taken``, in its direction."""
+        if not taken:
+            return self.start
+        last = max(taken) if self.increment > 0 else min(taken)
+        return self.start + max((last - self.start) // self.increment + 1, 0) * self.increment
+
+    def further(self, one: int, another: int) -> int:
+        """Whichever of the two it comes to later."""
+        return max(one, another) if self.increment > 0 else min(one, another)
+
 
 async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) -> list[OwnSequence]:
-    """Those that give numbers upwards: one that counts down is nobody's key."""
+    """Those that give numbers to columns of these tables; what a number becomes within a text is nobody's matter."""
     grouped: dict[int, list[asyncpg.Record]] = {}
     for row in await connection.fetch(_USES, oids):
         grouped.setdefault(row["oid"], []).append(row)
@@ -77,7 +92,7 @@ async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) ->
             is_owned=first["is_owned"],
             may_set=first["may_set"],
         )
-        if sequence.increment > 0:
+        if sequence.columns:
             sequences.append(sequence)
     return sequences
 
@@ -85,14 +100,18 @@ async def read_sequences(connection: asyncpg.Connection, oids: Sequence[int]) ->
 async def restart_sequences(
     connection: asyncpg.Connection, schema: str, tables: Mapping[str, TablePlan], sequences: Sequence[OwnSequence]
 ) -> list[tuple[str, str, int]]:
-    """Let each go on after the largest number in use; returns (target table, column, next value)."""
+    """Let each go on beyond the numbers in use; returns (target table, column, next value)."""
     result = []
     for sequence in sequences:
         with named_errors(f"sequence {sequence.shown}"):
-            taken = [await _taken(connection, schema, tables[table], column) for table, column in sequence.columns]
-            wanted = max([sequence.start, *(number + 1 for number in taken if number is not None)])
+            taken = [
+                number
+                for table, column in sequence.columns
+                for number in await _taken(connection, schema, tables[table], column, sequence)
+            ]
+            wanted = sequence.beyond(taken)
             if sequence.is_shared or not sequence.is_owned:
-                wanted = max(wanted, await _next_value(connection, sequence))
+                wanted = sequence.further(wanted, await _next_value(connection, sequence))
             await _restart(connection, sequence, wanted)
         result += [(table, column, wanted) for table, column in sequence.columns]
     return result
@@ -100,8 +119,8 @@ async def restart_sequences(
 
 async def _restart(connection: asyncpg.Connection, sequence: OwnSequence, wanted: int) -> None:
     """Let it go on with ``wanted``; where that lies beyond its last number, that one counts as given out."""
-    is_through = wanted > sequence.last
-    number = min(wanted, sequence.last)
+    is_through = wanted != sequence.last and sequence.further(wanted, sequence.last) == wanted
+    number = sequence.last if is_through else wanted
     if sequence.is_owned:  # what setval does after this is part of the transaction too: the sequence is a new file
         await connection.execute(f"alter sequence {sequence.name} restart with {number}")
     if is_through or not sequence.is_owned:
@@ -110,13 +129,16 @@ async def _restart(connection: asyncpg.Connection, sequence: OwnSequence, wanted
         )
 
 
-async def _taken(connection: asyncpg.Connection, schema: str, table: TablePlan, column: str) -> int | None:
-    """The largest number that the table holds, or that SQLite had given out of its own counter."""
-    largest: int | None = await connection.fetchval(
-        f"select max({quote(column)})::bigint from {quote(schema)}.{quote(table.name)}"
+async def _taken(
+    connection: asyncpg.Connection, schema: str, table: TablePlan, column: str, sequence: OwnSequence
+) -> list[int]:
+    """The furthest number that the table holds, and, upwards, the one that SQLite had given out of its own counter."""
+    furthest = "max" if sequence.increment > 0 else "min"
+    held = await connection.fetchval(
+        f"select {furthest}({quote(column)})::numeric from {quote(schema)}.{quote(table.name)}"
     )
-    given = table.source.sequence if _is_rowid(table, column) else None
-    return max((number for number in (largest, given) if number is not None), default=None)
+    given = table.source.sequence if sequence.increment > 0 and _is_rowid(table, column) else None
+    return [int(number) for number in (held, given) if number is not None]
 
 
 def _is_rowid(table: TablePlan, column: str) -> bool:

@@ -222,6 +222,9 @@ def _row_differences(outcome: TableOutcome) -> str:
 
 def _difference(difference: Difference) -> str:
     where = difference.key if difference.column is None else f"{difference.key}  {difference.column}:"
+    if difference.kind == "object":  # its key is its name, a column's too
+        is_table = difference.key in (difference.table, f"table {difference.table}")
+        where = f"{difference.key if is_table else f'{difference.table}.{difference.key}'}:"
     storage = f"{difference.storage} " if difference.storage is not None else ""
     longest = _LONGEST_DEFINITION if difference.kind == "object" else _LONGEST_VALUE
     told = [

@@ -47,5 +47,6 @@ async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -
             differences += await compare_expressions(target, table, schema, catalog)
             differences += compare_foreign_keys(table, schema, catalog)
             differences += await find_orphans(target, table, schema, catalog)
-        differences += await compare_sequences(target, table, schema, catalog)
+    there = [table for table in plan.tables if table.name in catalog.columns]
+    differences += await compare_sequences(target, there, schema, catalog)
     return (*differences, *await compare_views(target, plan, schema))
