@@ -22,6 +22,7 @@ from etl.verify.schema.catalog_rows import Catalog
 from etl.verify.schema.object_differences import object_difference
 from etl.verify.schema.object_expressions import Pair, are_same
 
+EXPRESSIONS_A_QUERY = 100
 KINDS = {"p": "primary key", "u": "unique constraint", "x": "exclusion constraint"}
 UNIQUE = ("primary key", "unique constraint", "unique index")  # each does what the later ones do
 
@@ -43,20 +44,37 @@ class _Promise:
     predicate: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """What was promised of a table, and the index that takes its place."""
+
+    table: TablePlan
+    promise: _Promise
+    index: Index | None
+
+    @property
+    def expressions(self) -> list[tuple[_Term, IndexTerm]]:
+        """The terms that stand for each other and are no columns on one side or on both."""
+        terms = zip(self.promise.terms, self.index.terms if self.index is not None else (), strict=False)
+        return [(ours, theirs) for ours, theirs in terms if ours.column is None or theirs.column is None]
+
+
 async def compare_indexes(
-    target: asyncpg.Connection, table: TablePlan, schema: str, catalog: Catalog
+    target: asyncpg.Connection, tables: Sequence[TablePlan], schema: str, catalog: Catalog
 ) -> list[Difference]:
     """The planned keys, UNIQUE constraints and indexes that are missing, not valid or different."""
-    promised = list(_promised(table))
-    found = [_find(catalog.indexes.get(table.name, ()), promise) for promise in promised]
-    both = [(promise, index) for promise, index in zip(promised, found, strict=True) if index is not None]
-    words = await _Words.ask(target, table, schema, both)
+    matched = [
+        _Match(table, promise, _find(catalog.indexes.get(table.name, ()), promise))
+        for table in tables
+        for promise in _promised(table)
+    ]
+    words = await _Words.ask(target, schema, matched)
     differences = []
-    for promise, index in zip(promised, found, strict=True):
-        wanted = _say(promise.kind, map(words.of_promise, promise.terms), promise.predicate)
-        actual = "nothing" if index is None else words.of_index(promise, index)
+    for match in matched:
+        wanted = words.of_promise(match)
+        actual = "nothing" if match.index is None else words.of_index(match, match.index)
         if wanted != actual:
-            differences.append(object_difference(table, promise.name, wanted, actual))
+            differences.append(object_difference(match.table, match.promise.name, wanted, actual))
     return differences
 
 
@@ -101,52 +119,62 @@ def _find(indexes: Sequence[Index], promise: _Promise) -> Index | None:
 class _Words:
     """What the server says of expressions: which mean the same, and under which collation a promised one stands."""
 
-    same: frozenset[tuple[str, str]]  # (promised, found)
-    collations: dict[str, str]  # promised expression → its collation, where the index has one
+    same: frozenset[tuple[str, str, str]]  # (table, promised, found)
+    collations: dict[tuple[str, str], str]  # (table, promised expression) → its collation, where the index has one
 
     @classmethod
-    async def ask(
-        cls, target: asyncpg.Connection, table: TablePlan, schema: str, both: Sequence[tuple[_Promise, Index]]
-    ) -> _Words:
-        """Two questions for all indexes of a table; none where they have neither expressions nor conditions."""
-        terms = [
-            (ours, theirs)
-            for promise, index in both
-            for ours, theirs in zip(promise.terms, index.terms, strict=False)
-            if ours.column is None or theirs.column is None
-        ]
+    async def ask(cls, target: asyncpg.Connection, schema: str, matched: Sequence[_Match]) -> _Words:
+        """Two questions for all indexes of many tables; none where they have neither expressions nor conditions."""
+        terms = [(match.table, *both) for match in matched for both in match.expressions]
         # the server keeps the outermost COLLATE of a term beside the term
-        pairs = [Pair("", ours.sql, theirs.sql) for ours, theirs in terms]
-        pairs += [Pair("", ours.sql, theirs.sql, collation=theirs.collation) for ours, theirs in terms]
+        pairs = [(table, Pair("", ours.sql, theirs.sql)) for table, ours, theirs in terms]
+        pairs += [(table, Pair("", ours.sql, theirs.sql, collation=theirs.collation)) for table, ours, theirs in terms]
         pairs += [
-            Pair("", promise.predicate, index.predicate)
-            for promise, index in both
-            if promise.predicate is not None and index.predicate is not None
+            (match.table, Pair("", match.promise.predicate, match.index.predicate))
+            for match in matched
+            if match.index is not None
+            if match.promise.predicate is not None and match.index.predicate is not None
         ]
-        alike = await are_same(target, table, schema, pairs) if pairs else []
-        same = frozenset((pair.promised, pair.found) for pair, is_same in zip(pairs, alike, strict=True) if is_same)
-        wanted = [ours.sql for ours, theirs in terms if theirs.collation and (ours.sql, theirs.sql) in same]
-        return cls(same, await _collations(target, table, schema, wanted) if wanted else {})
+        pairs.sort(key=lambda pair: pair[0].name)
+        alike = await are_same(target, schema, pairs)
+        same = frozenset(
+            (table.name, pair.promised, pair.found)
+            for (table, pair), is_same in zip(pairs, alike, strict=True)
+            if is_same
+        )
+        wanted = [
+            (table.name, ours.sql)
+            for table, ours, theirs in terms
+            if theirs.collation and (table.name, ours.sql, theirs.sql) in same
+        ]
+        return cls(same, await _collations(target, schema, wanted))
 
-    def of_promise(self, term: _Term) -> str:
-        return _directed(term.sql + _collated(self.collations.get(term.sql)), term.descending, term.descending)
+    def of_promise(self, match: _Match) -> str:
+        collations = self.collations
+        terms = (
+            _directed(
+                term.sql + _collated(collations.get((match.table.name, term.sql))), term.descending, term.descending
+            )
+            for term in match.promise.terms
+        )
+        return _say(match.promise.kind, terms, match.promise.predicate)
 
-    def of_index(self, promise: _Promise, index: Index) -> str:
+    def of_index(self, match: _Match, index: Index) -> str:
         """An index in the words of what was promised, as far as it is the same."""
-        pairs = zip(promise.terms, index.terms, strict=False)
-        terms = [self._of_term(ours, theirs) for ours, theirs in pairs]
-        terms += [self._of_term(None, term) for term in index.terms[len(promise.terms) :]]
+        promise, table = match.promise, match.table.name
+        terms = [self._of_term(table, *both) for both in zip(promise.terms, index.terms, strict=False)]
+        terms += [self._of_term(table, None, term) for term in index.terms[len(promise.terms) :]]
         predicate = index.predicate
-        if promise.predicate is not None and (promise.predicate, predicate) in self.same:
+        if promise.predicate is not None and (table, promise.predicate, predicate) in self.same:
             predicate = promise.predicate
         kind = _kind(index)
         if kind in UNIQUE and promise.kind in UNIQUE[UNIQUE.index(kind) :] and promise.kind != "primary key":
             kind = promise.kind
         return _say(kind, terms, predicate, index)
 
-    def _of_term(self, ours: _Term | None, theirs: IndexTerm) -> str:
+    def _of_term(self, table: str, ours: _Term | None, theirs: IndexTerm) -> str:
         same = ours is not None and (
-            (ours.sql, theirs.sql) in self.same or (ours.column is not None and ours.column == theirs.column)
+            (table, ours.sql, theirs.sql) in self.same or (ours.column is not None and ours.column == theirs.column)
         )
         sql = ours.sql if ours is not None and same else theirs.sql
         as_asked = same and ours is not None and ours.column is None  # see of_promise
@@ -186,14 +214,20 @@ def _say(kind: str, terms: Iterable[str], predicate: str | None, index: Index | 
 
 
 async def _collations(
-    target: asyncpg.Connection, table: TablePlan, schema: str, expressions: Sequence[str]
-) -> dict[str, str]:
-    """The collation of each expression, as the server derives it; no row is read for it."""
-    rows = f"only {quoted(schema)}.{quoted(table.name)}"
-    asked = ", ".join(f"pg_catalog.pg_collation_for((select {sql} from {rows} where false))" for sql in expressions)
-    try:
-        async with target.transaction():  # inside a running one a savepoint
-            names = await target.fetchval(f"select array[{asked}]")
-    except asyncpg.PostgresError:
-        return {}
-    return dict(zip(expressions, names, strict=True))
+    target: asyncpg.Connection, schema: str, expressions: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The collation of each (table, expression), as the server derives it; no row is read for it."""
+    found: dict[tuple[str, str], str] = {}
+    for start in range(0, len(expressions), EXPRESSIONS_A_QUERY):
+        some = expressions[start : start + EXPRESSIONS_A_QUERY]
+        asked = (
+            f"pg_catalog.pg_collation_for((select {sql} from only {quoted(schema)}.{quoted(table)} where false))"
+            for table, sql in some
+        )
+        try:
+            async with target.transaction():  # inside a running one a savepoint
+                names = await target.fetchval(f"select array[{', '.join(asked)}]")
+        except asyncpg.PostgresError:
+            continue
+        found |= dict(zip(some, names, strict=True))
+    return found

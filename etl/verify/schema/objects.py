@@ -34,19 +34,20 @@ async def read_columns(
 async def compare_objects(target: asyncpg.Connection, plan: Plan, schema: str) -> tuple[Difference, ...]:
     """What of the plan's columns, keys, constraints, indexes and sequences ``schema`` does not hold as planned."""
     catalog = await read_catalog(target, schema, [table.name for table in plan.tables])
-    differences: list[Difference] = []
-    for table in plan.tables:
-        if table.name not in catalog.columns:
-            differences.append(object_difference(table, table.name, "a table", "nothing"))
-            continue
-        differences += compare_relation(table, catalog)
-        if table.way is Way.CREATE:  # of a table that was there the definitions are compared with what they were
-            differences += compare_columns(table, catalog)
-            differences += await compare_checks(target, table, schema, catalog)
-            differences += await compare_indexes(target, table, schema, catalog)
-            differences += await compare_expressions(target, table, schema, catalog)
-            differences += compare_foreign_keys(table, schema, catalog)
-            differences += await find_orphans(target, table, schema, catalog)
+    missing = [table for table in plan.tables if table.name not in catalog.columns]
     there = [table for table in plan.tables if table.name in catalog.columns]
+    # of a table that was there before, the definitions are compared with what they were
+    created = [table for table in there if table.way is Way.CREATE]
+    differences = [object_difference(table, table.name, "a table", "nothing") for table in missing]
+    differences += [one for table in there for one in compare_relation(table, catalog)]
+    differences += [one for table in created for one in compare_columns(table, catalog)]
+    for table in created:
+        differences += await compare_checks(target, table, schema, catalog)
+    differences += await compare_indexes(target, created, schema, catalog)
+    differences += await compare_expressions(target, created, schema, catalog)
+    differences += [one for table in created for one in compare_foreign_keys(table, schema, catalog)]
+    differences += await find_orphans(target, created, schema, catalog)
     differences += await compare_sequences(target, there, schema, catalog)
+    places = {table.source.name: place for place, table in enumerate(plan.tables)}
+    differences.sort(key=lambda difference: places[difference.table])
     return (*differences, *await compare_views(target, plan, schema))

@@ -5,7 +5,7 @@ Invariant: one query for all tables, and one for every fifty sequences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -122,7 +122,7 @@ def _state(place: int, one: _Numbered, schema: str) -> str:
     return f"select {place} as place, last_value::numeric + {step} as next, {held} as held from {one.sequence['name']}"
 
 
-def _told(one: _Numbered, state: Mapping[str, int | None]) -> Iterator[tuple[str, str]]:
+def _told(one: _Numbered, state: asyncpg.Record) -> Iterator[tuple[str, str]]:
     """(expected, actual) of what is wrong."""
     names = ("kind", "start", "increment", "smallest", "largest", "cycles")
     if one.kind is not None and one.kind in LARGEST:
