@@ -28,6 +28,7 @@ from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupi
 from etl.extract.snapshot import open_snapshot
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_collations, create_tables, ensure_loaded, reset_sequences
+from etl.load.circumstances import check_locks
 from etl.load.fill import refuse_occupied
 from etl.load.fill_rights import check_fill_rights
 from etl.load.journal import Staging, claim_target
@@ -117,6 +118,8 @@ async def create_and_fill(run: Run, report: Report) -> Report:
         for table in plan.created.tables:  # now, not after hours
             refuse_unknown_types(table)
     await check_target(control, plan, run.replacing, run.options.staging_schema)
+    at_once = plan.created if run.options.per_table else plan
+    await check_locks(control, at_once, replace=run.replacing.tables)
     await check_fill_rights(control, plan.filled, run.options.may_empty)
     await claim_target(control, plan.schema)
     earlier, kept = await resumed_or_swept(run, plan.created)

@@ -11,7 +11,7 @@ import asyncpg
 
 from etl.counted_nouns import some
 from etl.errors import TargetError, TargetOccupiedError, UsageError
-from etl.load.circumstances import check_circumstances
+from etl.load.circumstances import check_publications
 from etl.load.collations import move_collations
 from etl.load.commit import commit, uncommitted
 from etl.load.connect import Lender, named_errors, quote
@@ -35,7 +35,7 @@ async def check_target(
     if plan.created.tables or not plan.tables:
         await check_privileges(connection, plan.schema, lent)
         await check_roles(connection, plan)
-        await check_circumstances(connection, plan.created)
+        await check_publications(connection)
         await check_room(connection, plan.created, replacing.tables)
         if replacing.tables:
             await check_replacement(connection, plan.created, replacing.dependents)
