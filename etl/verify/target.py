@@ -61,19 +61,21 @@ async def reading_transaction(target: asyncpg.Connection) -> AsyncIterator[None]
 
 
 async def select_rows(target: asyncpg.Connection, table: TablePlan, schema: str) -> str:
-    """The SELECT that reads every column of the plan in load order; names the table when it is not there."""
+    """The SELECT that reads every column of the plan in load order; names the table when it is not there.
+
+    Not ONLY the table: whoever asks it gets the rows of tables that inherit from it as well.
+    """
     query = (
-        "select c.relkind::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f', 'v')"
+        "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f', 'v'))"
     )
-    kind = await target.fetchval(query, schema, table.name)
-    if kind is None:
+    if not await target.fetchval(query, schema, table.name):
         raise TargetError(
             f"{schema}.{table.name}: there is no such table in the target",
             "name the schema with --target-schema, or choose the tables with --tables",
         )
     columns = ", ".join(map(_selected, table.columns))
-    return f"select {columns} from {'only ' if kind == 'r' else ''}{quoted(schema)}.{quoted(table.name)}"
+    return f"select {columns} from {quoted(schema)}.{quoted(table.name)}"
 
 
 def _selected(column: ColumnPlan) -> str:

@@ -107,6 +107,10 @@ SABOTAGE: dict[str, tuple[str, set[tuple[str, str, str | None]]]] = {
     "the first row dropped": ("delete from specimen where id = 1", {("missing", "id=1", None)}),
     "the last row dropped": ("delete from specimen where id = 50", {("missing", "id=50", None)}),
     "a row doubled": ("insert into specimen select * from specimen where id = 9", {("extra", "id=9", None)}),
+    "a row in a table that inherits": (
+        "create table kid () inherits (specimen); insert into kid (id) values (51)",
+        {("extra", "id=51", None)},
+    ),
     "a row added": ("insert into specimen (id) values (51)", {("extra", "id=51", None)}),
     "a key changed": (
         "update specimen set id = 999 where id = 8",
