@@ -23,9 +23,12 @@ from etl.verify.schema.collation_clauses import collations_in
 from etl.verify.schema.kept_facts import DEFINITIONS
 
 Kept = Mapping[str, Sequence[Mapping[str, Any]]]  # source's name of a table → its things: kind, name, shown, facts
-EXPRESSIONS = frozenset({"expression", "predicate", "when", "terms"})  # facts that are SQL
+EXPRESSIONS = frozenset(  # facts that are SQL
+    {"expression", "predicate", "when", "terms", "policy_conditions", "domain_checks"}
+)
 STRENGTHENED = {  # (kind, fact): what the owner may have made of it since, on whole rows and without harm to any
     ("constraint", "validated"): (False, True),
+    ("constraint", "enabled"): (False, True),
     ("column", "not_null"): ("not valid", "yes"),
     ("index", "valid"): (False, True),
 }
@@ -110,8 +113,11 @@ async def _different(
         if value == found or STRENGTHENED.get((kind, name)) == (value, found):
             continue
         if name in EXPRESSIONS and value and found:
-            type_name = now["type"] if kind == "column" else ""
-            if all([await _mean_the_same(target, rows, *pair, type_name) for pair in _pairs(value, found)]):
+            if name == "domain_checks":
+                type_name, source = "", f"(select null::{now['domain_over']} as value offset 0) as d"
+            else:
+                type_name, source = now["type"] if kind == "column" else "", f"only {rows}"
+            if all([await _mean_the_same(target, source, *pair, type_name) for pair in _pairs(value, found)]):
                 continue
         different.append(name)
     return different
@@ -124,7 +130,10 @@ def _pairs(value: Any, found: Any) -> Iterator[tuple[str, str]]:
 
 
 async def _mean_the_same(target: asyncpg.Connection, rows: str, text: str, found: str, type_name: str) -> bool:
-    """Whether the server makes the same of both: EXPLAIN parses them, gives them types and prints them."""
+    """Whether the server makes the same of both: EXPLAIN parses them, gives them types and prints them.
+
+    ``rows`` is what stands behind FROM: the table, or of a domain a row with its VALUE.
+    """
     if text == found != "":
         return True
     if collations_in(text) != collations_in(found):  # which EXPLAIN does not print
@@ -132,8 +141,8 @@ async def _mean_the_same(target: asyncpg.Connection, rows: str, text: str, found
     printed = []
     for one in (text, found):
         cast = f"::{type_name}" if type_name else ""
-        query = f"select ({one}){cast} from only {rows} as new, only {rows} as old"  # a trigger's rows
-        plain = f"select ({one}){cast} from only {rows}"
+        query = f"select ({one}){cast} from {rows} as new, {rows} as old"  # a trigger's rows
+        plain = f"select ({one}){cast} from {rows}"
         try:
             printed.append(await _explained(target, plain) or await _explained(target, query))
         except asyncpg.PostgresError:

@@ -3,7 +3,8 @@
 Invariant: what has another name, place or default in another major version of the server is told the same: NOT NULL is
 a fact of its column (a constraint with a name since PostgreSQL 18), what one version does not have yet is false there
 (to_jsonb finds it by name), what hangs on a partition alone is left out. Comments, tablespaces and storage parameters
-are no part of a definition: a dump that is restored elsewhere may leave them behind.
+are no part of a definition: a dump that is restored elsewhere may leave them behind. Of a rule and of a trigger's
+function what they do is not told: no server can be asked whether two statements say the same.
 """
 
 _NAMES = """array(select a.attname::text from unnest({numbers}) with ordinality as s (number, place)
@@ -24,9 +25,33 @@ select t.name as table, 'table' as kind, t.name::text as name,
            case when t.relrowsecurity then 'with row security' end,
            case when t.relforcerowsecurity then 'forced' end) as shown,
        pg_catalog.jsonb_build_object('partitioned', t.relkind = 'p', 'unlogged', t.relpersistence = 'u',
-           'row_security', t.relrowsecurity, 'forced', t.relforcerowsecurity) as facts
+           'row_security', t.relrowsecurity, 'forced', t.relforcerowsecurity,
+           'rules', array(
+               select pg_catalog.format('%I on %s%s%s', r.rulename,
+                          (array['select', 'update', 'insert', 'delete'])[r.ev_type::text::int],
+                          case when r.is_instead then ' do instead' else '' end,
+                          case when r.ev_enabled = 'O' then '' else ' (' || r.ev_enabled::text || ')' end)
+               from pg_catalog.pg_rewrite r where r.ev_class = t.oid order by r.rulename),
+           'policies', array(
+               select pg_catalog.format('%I for %s to %s%s', p.polname, p.polcmd,
+                          array(select coalesce(o.rolname::text, 'public') from unnest(p.polroles) as r (role)
+                                left join pg_catalog.pg_roles o on o.oid = r.role order by 1),
+                          case when p.polpermissive then '' else ' (restrictive)' end)
+               from pg_catalog.pg_policy p where p.polrelid = t.oid order by p.polname),
+           'policy_conditions', array(
+               select coalesce(pg_catalog.pg_get_expr(e.condition, t.oid), 'true')
+               from pg_catalog.pg_policy p
+               cross join lateral (values (1, p.polqual), (2, p.polwithcheck)) as e (place, condition)
+               where p.polrelid = t.oid order by p.polname, e.place)) as facts
 from tables t
 """
+# What stands behind a type: an array's elements, the type that a domain is over.
+_BEHIND = """with recursive behind (oid) as (
+    select a.atttypid union
+    select case when y.typtype = 'd' then y.typbasetype else y.typelem end
+    from behind b join pg_catalog.pg_type y on y.oid = b.oid
+    where y.typtype = 'd' or (y.typelem <> 0 and y.typlen = -1)
+)"""
 _COLUMN = f"""
 select c.table, 'column', c.name,
        pg_catalog.concat_ws(' ', c.type, 'collate ' || c.collation,
@@ -46,7 +71,22 @@ from (
            a.attidentity::text as identity, a.attgenerated::text as generated,
            pg_catalog.pg_get_expr(f.adbin, f.adrelid) as expression,
            case when a.attcollation <> y.typcollation then {_qualified("collation", "coll", "a.attcollation")} end
-               as collation
+               as collation,
+           array({_BEHIND} select e.enumlabel::text from behind b join pg_catalog.pg_enum e on e.enumtypid = b.oid
+                 order by e.enumsortorder) as labels,
+           ({_BEHIND} select pg_catalog.format_type(y.typbasetype, y.typtypmod)
+            from behind b join pg_catalog.pg_type y on y.oid = b.oid and y.typtype = 'd'
+            join pg_catalog.pg_type o on o.oid = y.typbasetype and o.typtype <> 'd') as domain_over,
+           array({_BEHIND} select pg_catalog.pg_get_expr(k.conbin, 0)
+                 from behind b join pg_catalog.pg_constraint k on k.contypid = b.oid and k.contype = 'c'
+                 order by k.conname) as domain_checks,
+           exists ({_BEHIND} select from behind b join pg_catalog.pg_type y on y.oid = b.oid where y.typnotnull)
+               as domain_not_null,
+           (select pg_catalog.format('as %s from %s by %s, %s to %s%s', pg_catalog.format_type(q.seqtypid, null),
+                       q.seqstart, q.seqincrement, q.seqmin, q.seqmax, case when q.seqcycle then ', cycle' else '' end)
+            from pg_catalog.pg_depend d join pg_catalog.pg_sequence q on q.seqrelid = d.objid
+            where d.refobjid = t.oid and d.refobjsubid = a.attnum and d.deptype in ('a', 'i')
+              and d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = d.classid) as sequence
     from tables t
     join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type y on y.oid = a.atttypid
@@ -59,6 +99,8 @@ select t.name, 'constraint', k.conname::text,
        pg_catalog.jsonb_build_object(
            'kind', k.contype, 'columns', {_NAMES.format(numbers="k.conkey", table="k.conrelid")},
            'validated', k.convalidated, 'enforced', coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true),
+           'enabled', not exists (select from pg_catalog.pg_trigger g where g.tgconstraint = k.oid
+                                  and g.tgenabled not in ('O', 'A')),
            'deferrable', k.condeferrable, 'deferred', k.condeferred,
            'no_inherit', k.contype = 'c' and k.connoinherit,
            'over_periods', coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false),
