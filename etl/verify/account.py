@@ -118,32 +118,40 @@ class Digested:
         return sum(map(len, self._rows[-count:]))
 
 
-class LargeRow(Digested):
-    """One canonical row of which only what a comparison needs is held; its bytes may go.
+class LargeRows(Digested):
+    """The canonical rows of a batch with a large one: only what a comparison needs is held, their bytes may go.
 
     Invariant: equal are bytes of the same number and the same SHA-256.
     """
 
-    def __init__(self, row: memoryview, source_bytes: int, places: Sequence[int]) -> None:
-        self.byte_count, self.source_bytes = len(row), source_bytes
-        self.digests = [digest(row)]
-        self._key = key_digest(cast(bytes, row), self.digests[0], places)  # any buffer does
-        self._proof = sha256(row).digest()
+    def __init__(self, rows: Sequence[bytes | memoryview], source_bytes: int, places: Sequence[int]) -> None:
+        given = cast(Sequence[bytes], rows)  # any buffer does
+        self.source_bytes = source_bytes
+        self.digests = digests(given)
+        self._keys = [key_digest(row, value, places) for row, value in zip(given, self.digests, strict=True)]
+        self._sizes = list(map(len, given))
+        self._proof = _proof_of(given)
+
+    @property
+    def byte_count(self) -> int:
+        return sum(self._sizes)
 
     def key(self, place: int, places: Sequence[int]) -> int:
-        return self._key
+        return self._keys[place]
 
     def bytes_of_last(self, count: int) -> int:
-        return self.byte_count * count
+        return sum(self._sizes[-count:])
 
     def equals(self, chunks: Sequence[Chunk]) -> bool:
-        """Whether these are the row's bytes."""
-        if sum(map(len, chunks)) != self.byte_count:
-            return False
-        proof = sha256()
-        for chunk in chunks:
-            proof.update(chunk)
-        return proof.digest() == self._proof
+        """Whether these are the bytes of the rows."""
+        return sum(map(len, chunks)) == self.byte_count and _proof_of(chunks) == self._proof
+
+
+def _proof_of(chunks: Sequence[Chunk]) -> bytes:
+    proof = sha256()
+    for chunk in chunks:
+        proof.update(chunk)
+    return proof.digest()
 
 
 def shift_at_end(source: Digested, target: Digested) -> int:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from etl.verify.account import LargeRow, Tally
+from etl.verify.account import LargeRows, Tally
 from etl.verify.cells import SourceRows
 from etl.verify.rows import ExpectedRows, expect_rows, row_views
 from etl.verify.runs import LARGE_BYTES
@@ -23,11 +23,21 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
+    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection.
+
+    When it is over, nothing in the thread names its arguments or its result any more: the executor's own names live on
+    until the thread is given its turn again, and beside a large row there would be a second one by luck.
+    """
+    given, results = [partial(function, *args, **kwargs)], []
+
+    def run() -> None:
+        results.append(given.pop()())
+
     # a bare future, no task: when a loop shuts down it cancels every task, and the thread would go on unwatched
-    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
+    work = asyncio.get_running_loop().run_in_executor(None, run)
     try:
-        return await asyncio.shield(work)
+        await asyncio.shield(work)
+        return results.pop()
     except asyncio.CancelledError:
         while not work.done():
             try:
@@ -39,7 +49,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         raise
 
 
-Expected = ExpectedRows | LargeRow
+Expected = ExpectedRows | LargeRows
 
 
 async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[Expected, None]:
@@ -49,9 +59,8 @@ async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGene
     def expect(rows: SourceRows) -> Expected:
         expected = expect_rows(rows, tally.table)
         tally.repeated_keys.note(expected)
-        if rows.bytes > LARGE_BYTES and len(expected.rows) == 1 and not expected.documents:
-            (row,) = row_views(expected.rows)
-            return LargeRow(memoryview(row), rows.bytes, tally.key_places)
+        if rows.bytes > LARGE_BYTES and not expected.documents:
+            return LargeRows(row_views(expected.rows), rows.bytes, tally.key_places)
         return expected
 
     async def build() -> Expected | None:

@@ -16,9 +16,9 @@ import asyncpg
 import numpy as np
 import pyarrow as pa
 
-from etl.errors import PlanError, SourceError, TargetError
+from etl.errors import PlanError, SourceError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
-from etl.verify.account import Digested, LargeRow, Tally, shift_at_end
+from etl.verify.account import Digested, LargeRows, Tally, shift_at_end
 from etl.verify.batches import Expected, expected_batches, in_thread
 from etl.verify.document_rows import match_documents
 from etl.verify.equivalents import has_rule
@@ -34,13 +34,14 @@ from etl.verify.rows import (
     row_list,
     row_views,
     span_of,
+    viewed,
     walk_rows,
+    whole_rows,
 )
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
 
 REPORTED_DIFFERENCES = 20
-TAIL_BYTES = 1 << 20  # how much of a target that is longer than the source is walked at once
 
 
 async def verify_table(
@@ -119,24 +120,19 @@ async def _compare(
             count, size = await _compare_batch(expected, stream, tally)
             on_rows(count, size)
             del expected  # or it would live on beside the next one
-    while tail := b"".join(await stream.take(TAIL_BYTES)):
-        rows, starts = await in_thread(walk_rows, tail, tally.table)
-        if not rows and len(tail) < TAIL_BYTES:
-            break  # the trailer
-        while not rows:  # one row larger than that
-            more = b"".join(await stream.take(len(tail)))
-            if not more:
-                raise TargetError(f"{tally.table.name}: the server's COPY stream ends within a row")
-            tail += more
-            rows, starts = await in_thread(walk_rows, tail, tally.table)
-        stream.put_back(tail[starts[-1] :])
-        await in_thread(tally.add_extra, rows)
+    while rows := await stream.take_rows():
+        await in_thread(_add_extra, rows, tally)
+        stream.discard([rows])
+
+
+def _add_extra(rows: Chunk, tally: Tally) -> None:
+    tally.add_extra(whole_rows(rows, tally.table))
 
 
 async def _compare_batch(expected: Expected, stream: CopyStream, tally: Tally) -> tuple[int, int]:
     """One batch against the stream; returns its rows and the bytes that the source has for them."""
-    if isinstance(expected, LargeRow):
-        if not await _large_row_is_next(expected, stream, tally):
+    if isinstance(expected, LargeRows):
+        if not await _large_rows_are_next(expected, stream, tally):
             await _match_rows(expected, expected.byte_count, stream, tally)
         return len(expected), expected.source_bytes
     if not await _lines_up(expected, stream, tally):
@@ -145,26 +141,21 @@ async def _compare_batch(expected: Expected, stream: CopyStream, tally: Tally) -
     return len(expected.rows), expected.source_bytes
 
 
-async def _large_row_is_next(expected: LargeRow, stream: CopyStream, tally: Tally) -> bool:
-    """Whether the stream goes on with the row; if so it is taken and counted on both sides."""
-    chunks = await stream.take(expected.byte_count)
-    if await in_thread(expected.equals, chunks):
-        tally.add_equal_sum(expected.digests[0], 1)
-        stream.discard(chunks)
-        return True
-    while chunks:
-        stream.put_back(chunks.pop())
-    return False
+async def _large_rows_are_next(expected: LargeRows, stream: CopyStream, tally: Tally) -> bool:
+    """Whether the stream goes on with these rows; if so they are taken and counted on both sides."""
+    if not await in_thread(expected.equals, await stream.peek(expected.byte_count)):
+        return False
+    tally.add_equal_sum(sum(expected.digests), len(expected))
+    stream.advance(expected.byte_count)
+    return True
 
 
 async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
     """Whether the stream goes on with exactly these rows; if so they are taken and counted on both sides."""
-    if expected.sent is not None:
-        chunks = await stream.take(expected.byte_count)
-        if await in_thread(_equal, expected.sent, chunks):
-            await in_thread(tally.add_equal, row_views(expected.rows))
-            return True
-        stream.put_back(b"".join(chunks))
+    if expected.sent is not None and await in_thread(_equal, expected.sent, await stream.peek(expected.byte_count)):
+        await in_thread(tally.add_equal, row_views(expected.rows))
+        stream.advance(expected.byte_count)
+        return True
     if not expected.documents:
         return False
     return await _documents_line_up(expected, stream, tally)
@@ -172,22 +163,20 @@ async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) ->
 
 async def _documents_line_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
     """The same where the server may spell documents in any way."""
-    wanted = expected.byte_count
-    data = b"".join(await stream.take(wanted))
+    wanted, end = expected.byte_count, None
     while True:
+        data = b"".join(await stream.peek(wanted))
         try:
             end = await in_thread(match_documents, data, expected, tally.versioned)
             break
         except struct.error:
-            more = await stream.take(wanted // 4 + 64)
-            if not more:
-                end = None
+            if len(data) < wanted:
                 break
-            data += b"".join(more)
-    stream.put_back(data if end is None else data[end:])
+            wanted += wanted // 4 + 64
     if end is None:
         return False
     await in_thread(tally.add_equal, row_list(expected.rows))
+    stream.advance(end)
     return True
 
 
@@ -205,26 +194,33 @@ def _equal(sent: pa.Array, chunks: list[Chunk]) -> bool:
 
 async def _match_rows(source: Digested, byte_count: int, stream: CopyStream, tally: Tally) -> None:
     """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
-    data = b"".join(await stream.take(byte_count))
-    target, starts, shift = await in_thread(_walk_and_align, data, source, len(source), tally.table)
+    chunks = await stream.peek(byte_count)
+    target, end, shift = await in_thread(_walk_and_align, chunks, source, len(source), tally.table)
     if shift > 0:  # the target has rows more: the batch's last rows may follow
-        data += b"".join(await stream.take(source.bytes_of_last(shift) * 5 // 4 + 64))
-        limit = len(source) + shift
-        target, starts, shift = await in_thread(_walk_and_align, data, source, limit, tally.table)
-    if shift < 0:  # the target lacks rows: its last ones belong to the next batch
-        target, starts = target.first(shift), starts[:shift]
-    stream.put_back(data[starts[-1] :])
+        chunks = await stream.peek(sum(map(len, chunks)) + source.bytes_of_last(shift) * 5 // 4 + 64)
+        target, end, _ = await in_thread(_walk_and_align, chunks, source, len(source) + shift, tally.table)
     await in_thread(tally.add_batch, source, target)
+    del chunks, target  # with the views that they are
+    stream.advance(end)
 
 
 def _digested_source(expected: ExpectedRows) -> Digested:
     return Digested(row_list(expected.rows))
 
 
-def _walk_and_align(data: bytes, source: Digested, limit: int, table: TablePlan) -> tuple[Digested, list[int], int]:
-    rows, starts = walk_rows(data, table, limit)
+def _walk_and_align(
+    chunks: Sequence[Chunk], source: Digested, limit: int, table: TablePlan
+) -> tuple[Digested, int, int]:
+    """The rows, where they end, and `shift_at_end`; without those at their end that belong to the next batch."""
+    rows: list[bytes] = []
+    ends = [0]
+    for chunk in chunks:
+        some, starts = walk_rows(viewed(chunk), table, limit - len(rows))
+        rows += some
+        ends += [ends[-1] + start for start in starts[1:]]
     target = Digested(rows)
-    return target, starts, shift_at_end(source, target)
+    shift = shift_at_end(source, target)
+    return (target.first(shift), ends[shift - 1], shift) if shift < 0 else (target, ends[-1], shift)
 
 
 def _account(

@@ -16,7 +16,6 @@ from typing import cast
 
 import asyncpg
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.errors import SourceError
@@ -25,12 +24,12 @@ from etl.verify.account import key_digest, key_places
 from etl.verify.batches import in_thread
 from etl.verify.compare import REPORTED_DIFFERENCES, refuse_unknown_types, verify_table
 from etl.verify.every_difference import OnDifferences, every_difference
-from etl.verify.findings import cut_rows, describe_findings
+from etl.verify.findings import describe_findings
 from etl.verify.kinds import sent_as, with_underlying_types
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.readings import quoted
 from etl.verify.row_hashes import PartSums, hash_rows, hashed_sql, part_sql, parts_of, type_numbers_of
-from etl.verify.rows import digest, expect_rows, row_views
+from etl.verify.rows import digest, expect_rows, row_views, whole_rows
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
 
@@ -176,7 +175,7 @@ async def _compare_parts(
                 unmatched.add(SOURCE, value, key_digest(cast(bytes, row), value, places), position)  # any buffer does
 
         def add_target(rows: Chunk) -> None:
-            for numbered in cut_rows(rows, table):
+            for numbered in whole_rows(rows, table):
                 position, row = _without_number(numbered)
                 value = digest(row)
                 unmatched.add(TARGET, value, key_digest(row, value, places), position)
@@ -206,11 +205,9 @@ def _source_rows(
     for rows in reader.batches():
         chosen = np.flatnonzero(wanted[parts_of(hash_rows(rows, table, side.type_numbers), parts)])
         if len(chosen):
-            canonical = expect_rows(rows, table).rows
-            if len(chosen) < len(canonical):
-                canonical = canonical.take(pa.array(chosen))
-            yield from zip((first + chosen).tolist(), row_views(canonical), strict=True)
-            del canonical
+            views = row_views(expect_rows(rows, table).rows)
+            yield from ((first + place, views[place]) for place in chosen.tolist())
+            del views
         first += rows.row_count
         del rows  # a large one must not live on beside the next
 

@@ -23,7 +23,6 @@ from etl.verify.findings import (
     InThread,
     Payloads,
     StoredRow,
-    cut_rows,
     describe_rows,
     rows_at_sql,
     short_payloads,
@@ -31,6 +30,8 @@ from etl.verify.findings import (
 )
 from etl.verify.multiset import ABSENT, Pairs, Unmatched, findings_of
 from etl.verify.readings import quoted
+from etl.verify.rows import whole_rows
+from etl.verify.runs import LARGE_BYTES
 from etl.verify.source import Connection, SourceTableReader, execute
 from etl.verify.target import Chunk, CopyStream, ahead_of
 
@@ -84,7 +85,7 @@ class TargetRows:
             raise TargetError(f"{table.name}: {self._count} rows were read again where {len(self._places)} differ")
 
     def _keep(self, chunk: Chunk, table: TablePlan) -> None:
-        rows = cut_rows(chunk, table)
+        rows = whole_rows(chunk, table)
         self._file.writelines(rows)
         first = self._ends[self._count]
         self._ends[self._count + 1 : self._count + 1 + len(rows)] = first + np.cumsum([len(row) for row in rows])
@@ -139,21 +140,25 @@ def _source_rows(
     first = done = 0
     for rows in reader.batches():
         end = int(np.searchsorted(wanted, first + rows.row_count))
-        for low in range(done, end, ROWS_AT_ONCE):
-            high = min(low + ROWS_AT_ONCE, end)
+        at_once = ROWS_AT_ONCE if rows.bytes <= LARGE_BYTES else 1
+        for low in range(done, end, at_once):
+            high = min(low + at_once, end)
             stored = stored_rows(_taken(rows, wanted[low:high] - first), table)
             if rowids is not None:
                 for row, rowid in zip(stored, rowids[low:high].tolist(), strict=True):
                     row.rowid = rowid
             yield dict(zip(wanted[low:high].tolist(), stored, strict=True))
         first, done = first + rows.row_count, end
+        del rows  # a large one must not live on beside the next
         if done == len(wanted):
             return
 
 
 def _taken(rows: SourceRows, places: Places) -> SourceRows:
-    if len(places) == rows.row_count:  # each is wanted: no copy of a large one
+    if len(places) == rows.row_count:
         return rows
+    if rows.bytes > LARGE_BYTES:  # no copy of a large one
+        return rows.slice(int(places[0]), 1)
     chosen = pa.array(places)
     columns = tuple(
         Cells(len(places), tuple((storage, array.take(chosen)) for storage, array in cells.arrays))

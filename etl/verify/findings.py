@@ -13,13 +13,12 @@ import asyncpg
 
 from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import Shown, SourceRows
-from etl.verify.expected import is_document
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import reader_of
 from etl.verify.readings import quoted
 from etl.verify.repeated_keys import RepeatedKeys
-from etl.verify.rows import expect_rows, row_views, split_row, walk_rows
+from etl.verify.rows import expect_rows, row_views, split_row, whole_rows
 from etl.verify.runs import LARGE_BYTES
 from etl.verify.short_values import SHORT_BYTES, LongValue, Payload, head_of, shortened
 from etl.verify.source import SourceTableReader
@@ -47,7 +46,7 @@ class StoredRow:
 
 def stored_rows(rows: SourceRows, table: TablePlan) -> list[StoredRow]:
     """The rows of a batch, one by one."""
-    payloads = map(short_payloads, row_views(expect_rows(rows, table).rows))
+    payloads = list(map(short_payloads, row_views(expect_rows(rows, table).rows)))  # the rows themselves are gone now
     if rows.bytes > LARGE_BYTES:  # then the batch must not live on in the rows
         each = enumerate(payloads)
         return [StoredRow([cells.at(place) for cells in rows.columns], place, row) for place, row in each]
@@ -128,15 +127,8 @@ async def read_target_rows(
     return dict(zip(places, rows, strict=True))
 
 
-def cut_rows(chunk: Chunk, table: TablePlan) -> list[bytes]:
-    """The canonical rows of what `CopyStream.take_rows` gave: views of it, where no document has to be respelled."""
-    has_documents = any(is_document(column.type) for column in table.columns)
-    data = bytes(chunk) if has_documents else cast(bytes, memoryview(chunk))  # any buffer does
-    return walk_rows(data, table)[0]
-
-
 def _short_rows(rows: Chunk, table: TablePlan) -> list[Payloads]:
-    return list(map(short_payloads, cut_rows(rows, table)))
+    return list(map(short_payloads, whole_rows(rows, table)))
 
 
 def rows_at_sql(query: str, places: Sequence[int], table: TablePlan) -> str:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
+from etl.errors import TargetError
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
 from etl.verify.documents import canonical_documents
@@ -31,6 +33,7 @@ _LENGTH = struct.Struct(">i")
 _COUNT = struct.Struct(">H")
 _END_OF_COPY = 0xFFFF
 VIEWED_BYTES = 4_096  # a row
+COPIED_BYTES = 1 << 20  # a chunk of the stream; one of more holds a row that a copy would double
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +169,24 @@ def sum_digests(rows: Sequence[bytes | memoryview]) -> int:
     return sum(value << shift for value, shift in zip(sums, (96, 64, 32, 0), strict=True))
 
 
-def walk_rows(stream: bytes, table: TablePlan, limit: int | None = None) -> tuple[list[bytes], list[int]]:
+def whole_rows(chunk: bytes | bytearray | memoryview, table: TablePlan) -> list[bytes]:
+    """The canonical rows of some whole ones of a COPY stream; raises TargetError where the last one is not whole."""
+    rows, starts = walk_rows(viewed(chunk), table)
+    if len(chunk) - starts[-1] not in (0, _COUNT.size):  # the trailer is as long as a count
+        raise TargetError(f"{table.name}: the server's COPY stream ends within a row")
+    return rows
+
+
+def viewed(chunk: bytes | bytearray | memoryview) -> bytes | memoryview:
+    """The chunk for `walk_rows`: so that its rows are views where it is large, and bytes, which are cheaper, else."""
+    return bytes(chunk) if len(chunk) < COPIED_BYTES else memoryview(chunk)
+
+
+def walk_rows(stream: bytes | memoryview, table: TablePlan, limit: int | None = None) -> tuple[list[bytes], list[int]]:
     """Cut a COPY stream into canonical rows: the complete ones, and where each begins and the last ends.
 
-    Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete.
+    Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete. Of a memoryview the rows
+    are views, but for those with documents.
     """
     starts = [0]
     most = len(stream) if limit is None else limit
@@ -192,7 +209,9 @@ def walk_rows(stream: bytes, table: TablePlan, limit: int | None = None) -> tupl
     versioned = {
         place: column.type.name == "jsonb" for place, column in enumerate(table.columns) if is_document(column.type)
     }
-    rows = [stream[start:end] for start, end in pairwise(starts)]
+    if versioned and isinstance(stream, memoryview):
+        stream = bytes(stream[: starts[-1]])
+    rows = [cast(bytes, stream[start:end]) for start, end in pairwise(starts)]  # any buffer does
     return (_canonical_rows(rows, versioned) if versioned else rows), starts
 
 

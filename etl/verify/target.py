@@ -15,6 +15,7 @@ import asyncpg
 
 from etl.errors import TargetError
 from etl.model import ColumnPlan, TablePlan
+from etl.verify.free_memory import give_back_free_memory
 from etl.verify.kinds import sent_as
 from etl.verify.readings import quoted
 from etl.verify.runs import LARGE_BYTES
@@ -89,16 +90,19 @@ def ahead_of(table: TablePlan) -> int:
 
 
 class CopyStream:
-    """The bytes of a binary COPY, header removed, taken as they are wanted."""
+    """The bytes of a binary COPY, header removed, taken as they are wanted.
+
+    Invariant: a chunk is whole rows, as each CopyData message of a server is one row (the protocol says so).
+    """
 
     def __init__(self, target: asyncpg.Connection, query: str, ahead: int = BUFFERED_BYTES) -> None:
-        """``ahead`` is how many bytes may be held that nobody has asked for yet; with 0 the first `take` begins it."""
+        """``ahead`` is how many bytes may be held that nobody has asked for yet; with 0 the first look begins it."""
         self._ahead = ahead
         self._target = target
         self._query = query
         self._chunks: deque[Chunk] = deque()
         self._buffered = self._received = 0
-        self._wanted = 0
+        self._wanted = self._lent = 0
         self._header = b""
         self._discarding = False
         self._arrived = asyncio.Event()
@@ -145,41 +149,46 @@ class CopyStream:
             self._target.terminate()
             await asyncio.wait({copy}, timeout=CANCEL_S)
 
-    async def take(self, byte_count: int) -> list[Chunk]:
-        """The next bytes: exactly as many as asked for, fewer only at the end of the copy."""
-        taken: list[Chunk] = []
+    async def peek(self, byte_count: int) -> list[Chunk]:
+        """The next bytes, which stay in the stream: as many as asked for, fewer only at the end of the copy."""
+        await self._wait(byte_count)
+        peeked: list[Chunk] = []
         missing = byte_count
-        while missing > 0:
-            if not self._buffered:
-                await self._wait(missing)
-                if not self._buffered:
-                    break
-            chunk = self._chunks.popleft()
-            if len(chunk) > missing:  # views: a copy of a chunk with a large row would double it
-                self._chunks.appendleft(memoryview(chunk)[missing:])
-                chunk = memoryview(chunk)[:missing]
-            self._buffered -= len(chunk)
-            missing -= len(chunk)
-            taken.append(chunk)
-        self._wanted = 0
-        if self._buffered < self._ahead:
-            self._room.set()
-        return taken
+        for chunk in self._chunks:
+            if missing <= 0:
+                break
+            # views: a copy of a chunk with a large row would double it
+            peeked.append(chunk if len(chunk) <= missing else memoryview(chunk)[:missing])
+            missing -= len(peeked[-1])
+        self._lend(byte_count - missing)
+        return peeked
 
-    async def take_rows(self) -> Chunk:
-        """Some whole rows, as they have arrived; empty at the end of the copy.
-
-        Nothing may have been taken in part: each CopyData message of a server is one row (the protocol says so).
-        """
-        if not self._buffered:
-            await self._wait(1)
+    async def peek_rows(self) -> Chunk:
+        """Some whole rows, as they have arrived, which stay in the stream; empty at the end of the copy."""
+        await self._wait(1)
         if not self._chunks:
             return b""
-        chunk = self._chunks.popleft()
-        self._buffered -= len(chunk)
-        self._wanted = 0
-        if self._buffered < self._ahead:
-            self._room.set()
+        self._lend(len(self._chunks[0]))
+        return self._chunks[0]
+
+    def advance(self, byte_count: int) -> None:
+        """Drop so many bytes of what was peeked at, whole rows; free what no view that is left keeps."""
+        self._buffered -= byte_count
+        while byte_count > 0:
+            chunk = self._chunks.popleft()
+            if len(chunk) > byte_count:
+                self._chunks.appendleft(memoryview(chunk)[byte_count:])
+            byte_count -= len(chunk)
+            if byte_count >= 0:
+                self.discard([chunk])
+        self._lend(0)
+
+    async def take_rows(self) -> Chunk:
+        """The same, taken out of the stream."""
+        if chunk := await self.peek_rows():
+            self._chunks.popleft()
+            self._buffered -= len(chunk)
+            self._lend(0)
         return chunk
 
     @staticmethod
@@ -195,23 +204,26 @@ class CopyStream:
                 with suppress(BufferError):  # the rest of it waits to be taken
                     whole.clear()
 
-    def put_back(self, data: Chunk) -> None:
-        """Give back what was taken too much: the next `take` begins with it."""
-        if data:
-            self._chunks.appendleft(data)
-            self._buffered += len(data)
+    def _lend(self, byte_count: int) -> None:
+        """So many bytes are being looked at: they do not count among those that are held ahead."""
+        self._lent = byte_count
+        if self._buffered - self._lent < self._ahead:
+            self._room.set()
 
     async def _wait(self, byte_count: int) -> None:
-        """Until as much has arrived as fits, or the copy is over; raises what broke it."""
-        self._wanted = max(self._buffered + 1, min(byte_count, BUFFERED_BYTES))
-        self._arrived.clear()
-        self._room.set()
-        if self._copy is None:
-            self._copy = self._begin()
-        if not self._copy.done():
-            await self._arrived.wait()
-        if self._copy.done():
-            self._copy.result()
+        """Until so many bytes have arrived, or the copy is over; raises what broke it."""
+        self._lent = 0
+        if self._buffered < byte_count:
+            self._wanted = byte_count
+            self._arrived.clear()
+            self._room.set()
+            if self._copy is None:
+                self._copy = self._begin()
+            if not self._copy.done():
+                await self._arrived.wait()
+            if self._copy.done():
+                self._copy.result()
+        self._wanted = 0
 
     async def _receive(self, data: Chunk) -> None:
         if len(self._header) < HEADER_BYTES:
@@ -225,7 +237,9 @@ class CopyStream:
         self._received += size
         if self._buffered >= self._wanted:
             self._arrived.set()
-        while self._buffered >= max(self._ahead, self._wanted) and not self._discarding:
+        if size > LARGE_BYTES:
+            give_back_free_memory()
+        while self._buffered - self._lent >= max(self._ahead, self._wanted) and not self._discarding:
             self._room.clear()
             await self._room.wait()
         if size < LARGE_CHUNK_BYTES and self._received > LARGE_CHUNK_BYTES:

@@ -6,15 +6,12 @@ from collections.abc import Callable
 
 import asyncpg
 
-from etl.errors import TargetError
 from etl.model import TablePlan
 from etl.verify.batches import in_thread
-from etl.verify.compare import TAIL_BYTES, refuse_unknown_types
+from etl.verify.compare import refuse_unknown_types
 from etl.verify.kinds import with_underlying_types
-from etl.verify.rows import CHECKSUM_MODULUS, sum_digests, walk_rows
-from etl.verify.target import CopyStream, reading_transaction, select_rows
-
-_TRAILER_BYTES = 2
+from etl.verify.rows import CHECKSUM_MODULUS, sum_digests, whole_rows
+from etl.verify.target import Chunk, CopyStream, reading_transaction, select_rows
 
 
 async def checksum_table(
@@ -30,15 +27,16 @@ async def checksum_table(
     async with reading_transaction(target):
         query = await select_rows(target, table, schema)
         async with CopyStream(target, query) as stream:
-            data = b""
-            while more := b"".join(await stream.take(max(TAIL_BYTES, len(data)))):
-                data += more
-                rows, starts = await in_thread(walk_rows, data, table)
-                if rows:
-                    total += await in_thread(sum_digests, rows)
-                row_count += len(rows)
-                on_rows(len(rows), starts[-1])
-                data = data[starts[-1] :]
-    if len(data) > _TRAILER_BYTES:
-        raise TargetError(f"{table.name}: the server's COPY stream ends within a row")
+            while chunk := await stream.take_rows():
+                count, some = await in_thread(_summed, chunk, table)
+                on_rows(count, len(chunk))
+                stream.discard([chunk])
+                row_count += count
+                total += some
     return row_count, f"{total % CHECKSUM_MODULUS:032x}"
+
+
+def _summed(chunk: Chunk, table: TablePlan) -> tuple[int, int]:
+    """How many rows these are, and the sum of their digests."""
+    rows = whole_rows(chunk, table)
+    return len(rows), sum_digests(rows) if rows else 0
