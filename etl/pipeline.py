@@ -31,7 +31,7 @@ from etl.load.build import create_collations, create_tables, ensure_loaded, rese
 from etl.load.circumstances import check_locks
 from etl.load.fill import refuse_occupied
 from etl.load.fill_rights import check_fill_rights
-from etl.load.journal import Staging, claim_target
+from etl.load.journal import Staging, claim_target, target_lock
 from etl.load.leftovers import Leftover
 from etl.load.publish import check_target, publish
 from etl.load.rejects import RejectFolder
@@ -122,6 +122,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     await check_locks(control, at_once, replace=run.replacing.tables)
     await check_fill_rights(control, plan.filled, run.options.may_empty)
     await claim_target(control, plan.schema)
+    await run.session.locks.hold(target_lock(plan.schema))
     earlier, kept = await resumed_or_swept(run, plan.created)
     if plan.filled.tables and not plan.created.tables:
         report = await fill_tables(run, report, None)

@@ -95,7 +95,7 @@ class Connections:
 
     def condemn(self, reason: TargetError) -> None:
         """Cut every connection; whoever borrows one from now on gets ``reason`` instead."""
-        self._condemned = reason
+        self._condemned = self._condemned or reason  # the first is the cause
         for connection in self._open:
             connection.terminate()
 

@@ -23,19 +23,11 @@ SILENCE_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def beating(
-    heart: asyncpg.Connection, control: asyncpg.Connection, pools: Sequence[Connections]
-) -> AsyncIterator[None]:
-    """Ask again and again while the block runs; on silence all of these connections are cut, and no new one is made.
+async def beating(heart: asyncpg.Connection, give_up: Callable[[TargetError], None]) -> AsyncIterator[None]:
+    """Ask again and again while the block runs; on silence ``give_up`` is told why.
 
-    Work under ``guarded`` then ends with TargetLostError, and whoever borrows next is told why.
+    It cuts the run's connections: work under ``guarded`` then ends with TargetLostError.
     """
-
-    def give_up(reason: TargetError) -> None:
-        for pool in pools:
-            pool.condemn(reason)
-        control.terminate()
-
     task = asyncio.create_task(_ask(heart, give_up))
     try:
         yield

@@ -153,10 +153,16 @@ class Staging:
         return f"insert into {self._journal} (kind, name, table_name) values ({values})"
 
 
+def target_lock(target_schema: str) -> str:
+    """The name of the lock of a run that publishes there."""
+    return f"etl publishes into {target_schema}"
+
+
 async def claim_target(connection: asyncpg.Connection, target_schema: str) -> None:
     """Keep a second run out of the same target schema while the connection lives; raises TargetOccupiedError."""
-    target_lock = f"etl publishes into {target_schema}"
-    if not await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", target_lock):
+    if not await connection.fetchval(
+        "select pg_try_advisory_lock(hashtextextended($1, 0))", target_lock(target_schema)
+    ):
         raise TargetOccupiedError(
             f"another etl run is loading into the schema {target_schema} of this database",
             "wait for it to end, or choose another --target-schema",

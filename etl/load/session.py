@@ -14,12 +14,13 @@ from typing import Any
 
 import asyncpg
 
-from etl.errors import SnapshotError
+from etl.errors import SnapshotError, TargetError
 from etl.load.address import TargetAddress
 from etl.load.connect import Connections, Lender, hang_up, named_errors, open_connection
 from etl.load.heartbeat import beating, open_heart
 from etl.load.journal import Staging, create_staging, discard
 from etl.load.leftovers import Leftover, describe_staging
+from etl.load.run_locks import RunLocks
 from etl.load.session_settings import apply_settings
 
 CLEAN_UP_S = 4.0
@@ -27,11 +28,12 @@ CLEAN_UP_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``connections`` work, one a job, ``spare`` ones beside them; ``control`` holds the run's advisory locks."""
+    """``connections`` work, one a job, ``spare`` ones beside them; ``control`` takes the run's advisory ``locks``."""
 
     connections: Lender
     spare: Connections
     control: asyncpg.Connection
+    locks: RunLocks
 
     @property
     def server_version(self) -> str:
@@ -52,8 +54,16 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
             await apply_settings(control, address)
         stack.push_async_callback(connections.close)
         stack.push_async_callback(spare.close)
-        await stack.enter_async_context(beating(heart, control, (connections, spare)))
-        yield Session(connections, spare, control)
+
+        def give_up(reason: TargetError) -> None:
+            for pool in (connections, spare):
+                pool.condemn(reason)
+            control.terminate()
+
+        locks = RunLocks(control, address)
+        await stack.enter_async_context(locks.kept(give_up))
+        await stack.enter_async_context(beating(heart, give_up))
+        yield Session(connections, spare, control, locks)
 
 
 @contextlib.asynccontextmanager
@@ -72,6 +82,7 @@ async def staged(
     (None: never keep) is told so.
     """
     staging = earlier or await create_staging(session.control, source, target_schema, lent)
+    await session.locks.hold(staging.schema)
     try:
         yield staging
     except BaseException as failure:
