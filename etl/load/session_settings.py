@@ -8,8 +8,17 @@ import asyncpg
 
 from etl.load.address import TargetAddress
 
-SETTINGS = {
+SETTINGS = {  # by their names in small letters
     "timezone": "UTC",
+    # what the role or the database may have set otherwise, and what our statements are not written for
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "xmloption": "content",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
     "search_path": "pg_catalog",
     "client_min_messages": "error",
     "statement_timeout": "0",
@@ -35,10 +44,10 @@ def settings_sql(address: TargetAddress, at_once: int = 1) -> str:
         f"least(setting::int, {helpers_each(os.cpu_count() or 1, at_once)})::text" if address.is_local else "setting"
     )
     return (
-        "select set_config(name, coalesce(want, "
-        f"case name when 'max_parallel_maintenance_workers' then {helpers} end), false)"
+        "select set_config(p.name, coalesce(want, "
+        f"case p.name when 'max_parallel_maintenance_workers' then {helpers} end), false)"
         f" from (values {wanted}, ('max_parallel_maintenance_workers', null)) as s(name, want)"
-        " join pg_catalog.pg_settings using (name)"
+        " join pg_catalog.pg_settings p on lower(p.name) = s.name"
         " where want is distinct from 'lz4' or 'lz4' = any(enumvals)"
     )
 

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from etl.load.address import parse_address
+from etl.load.connect import connect
+from etl.load.session_settings import SETTINGS
 from etl.shell.embedded import EmbeddedServer, start_server, stop_server
 from tests.fix_command import Done, EtlCommand
 from tests.fix_server import execute, rows_of, run_apart, with_database, with_role
@@ -170,3 +173,49 @@ def test_a_role_without_the_right_to_create_is_told_both_ways(
     assert "--staging-schema" in done.hints[0]
     assert etl("migrate", *flags, "--staging-schema", "workshop").status == 0
     assert rows_of(database_dsn, "select count(*) from app.t") == [(2,)]
+
+
+async def settings_of_a_run(dsn: str, names: list[str]) -> dict[str, str]:
+    """What these settings are on a connection of a run, as far as it sets them."""
+    connection = await connect(parse_address(dsn))
+    try:
+        return {name: await connection.fetchval(f"show {name}") for name in names if name in SETTINGS}
+    finally:
+        await connection.close()
+
+
+def test_what_a_database_sets_for_its_sessions_changes_nothing_of_what_is_made(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str
+) -> None:
+    """A verification in a session that misreads a promise as the one did that made it would find both the same."""
+    name = urlsplit(database_dsn).path.removeprefix("/")
+    settings = {
+        "standard_conforming_strings": "off",
+        "transform_null_equals": "on",
+        "timezone": "Asia/Kathmandu",
+        "datestyle": "SQL, DMY",
+        "intervalstyle": "sql_standard",
+        "bytea_output": "escape",
+        "array_nulls": "off",
+        "extra_float_digits": "-15",
+        "quote_all_identifiers": "on",
+    }
+    asyncio.run(execute(database_dsn, *(f"alter database {name} set {key} = '{to}'" for key, to in settings.items())))
+    assert run_apart(settings_of_a_run(database_dsn, list(settings))) == {
+        key: SETTINGS[key] for key in settings if key in SETTINGS
+    }
+    source = make_source(
+        "create table t (id integer primary key, path text default 'c:\\new', at date default '2024-01-02',"
+        " part text check (part <> 'x\\ny'), never integer check (never = null),"
+        " whole text generated always as ('\\' || path) stored);"
+        "create index t_part on t (id) where part <> 'c:\\new'; insert into t (id) values (1);"
+    )
+    moved = etl("migrate", source, database_dsn)
+    assert moved.status == 0, moved.out + moved.err
+    for _ in ("as the database has it", "as every other has it"):
+        done = etl("verify", source, database_dsn)
+        assert done.status == 0, done.out + done.err
+        asyncio.run(execute(database_dsn, f"alter database {name} reset all"))
+    asyncio.run(execute(database_dsn, "insert into t (id) values (2)"))
+    query = "select path, at::text, whole from t order by id"
+    assert rows_of(database_dsn, query) == [("c:\\new", "2024-01-02", "\\c:\\new")] * 2
