@@ -45,9 +45,12 @@ class Constraints:
         self.plan = plan
         self._loaded = {table.name: table for table in loaded}
         self.before_refusal: Callable[[], object] = lambda: None  # what reads beside us must give its reader back
-        self._keys = ddl.create_keys(plan, place.schema)
+        self._keys = self._keys_to_build()
         self._missing_keys = Counter(key.table for key in self._keys)
         self._keyed = {table.name: asyncio.Event() for table in plan.tables}
+
+    def _keys_to_build(self) -> Sequence[Statement]:
+        return ddl.create_keys(self.plan, self._place.schema)
 
     @property
     def loaded(self) -> tuple[LoadedTable, ...]:
