@@ -114,7 +114,7 @@ async def _different(
             continue
         if name in EXPRESSIONS and value and found:
             if name == "domain_checks":
-                type_name, source = "", f"(select null::{now['domain_over']} as value offset 0) as d"
+                type_name, source = "", f"(select null::{now['domain_over'][0]} as value offset 0) as d"
             else:
                 type_name, source = now["type"] if kind == "column" else "", f"only {rows}"
             if all([await _mean_the_same(target, source, *pair, type_name) for pair in _pairs(value, found)]):

@@ -74,9 +74,9 @@ from (
                as collation,
            array({_BEHIND} select e.enumlabel::text from behind b join pg_catalog.pg_enum e on e.enumtypid = b.oid
                  order by e.enumsortorder) as labels,
-           ({_BEHIND} select pg_catalog.format_type(y.typbasetype, y.typtypmod)
-            from behind b join pg_catalog.pg_type y on y.oid = b.oid and y.typtype = 'd'
-            join pg_catalog.pg_type o on o.oid = y.typbasetype and o.typtype <> 'd') as domain_over,
+           array({_BEHIND} select pg_catalog.format_type(y.typbasetype, y.typtypmod)
+                 from behind b join pg_catalog.pg_type y on y.oid = b.oid and y.typtype = 'd'
+                 join pg_catalog.pg_type o on o.oid = y.typbasetype and o.typtype <> 'd' order by 1) as domain_over,
            array({_BEHIND} select pg_catalog.pg_get_expr(k.conbin, 0)
                  from behind b join pg_catalog.pg_constraint k on k.contypid = b.oid and k.contype = 'c'
                  order by k.conname) as domain_checks,
