@@ -12,7 +12,6 @@ Invariant: what is planned is there, whole, or the plan says that it is not; a r
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
@@ -45,12 +44,8 @@ class Constraints:
         self.plan = plan
         self._loaded = {table.name: table for table in loaded}
         self.before_refusal: Callable[[], object] = lambda: None  # what reads beside us must give its reader back
-        self._keys = self._keys_to_build()
-        self._missing_keys = Counter(key.table for key in self._keys)
+        self._missing_keys: dict[str, set[Statement]] = {}  # of each table that has any
         self._keyed = {table.name: asyncio.Event() for table in plan.tables}
-
-    def _keys_to_build(self) -> Sequence[Statement]:
-        return ddl.create_keys(self.plan, self._place.schema)
 
     @property
     def loaded(self) -> tuple[LoadedTable, ...]:
@@ -62,9 +57,12 @@ class Constraints:
 
     async def build_keys(self) -> None:
         """Primary keys, UNIQUE constraints and CHECKs: each locks its table for everybody else."""
+        keys = ddl.create_keys(self.plan, self._place.schema)
+        for key in keys:
+            self._missing_keys.setdefault(key.table, set()).add(key)
         for name in self._keyed.keys() - self._missing_keys.keys():
             self._keyed[name].set()
-        await self._build_or_mend(self._keys)
+        await self._build_or_mend(keys)
         for event in self._keyed.values():  # what was not made is no longer planned
             event.set()
 
@@ -170,10 +168,10 @@ class Constraints:
 
     def _on_built(self, built: Statement) -> None:
         self._run.progress.finish_table(built.name)
-        if built in self._keys:
-            self._missing_keys[built.table] -= 1
-            if not self._missing_keys[built.table]:
-                self._keyed[built.table].set()
+        missing = self._missing_keys.get(built.table, set())
+        missing.discard(built)
+        if not missing and built.table in self._keyed:
+            self._keyed[built.table].set()
 
 
 async def check_keys(run: Run, place: Workplace, reader: Reader, table: TablePlan, loaded: LoadedTable) -> LoadedTable:

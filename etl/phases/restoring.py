@@ -25,10 +25,6 @@ class RestoredConstraints(Constraints):
         super().__init__(run, filled, plan, loaded)
         self._filled = filled
 
-    def _keys_to_build(self) -> Sequence[Statement]:
-        """None: they are the target's own, over types that no plan could make."""
-        return ()
-
     async def build(self) -> None:
         """Rows to be rejected go first: nothing that is put back stands upon them then."""
         if self._run.options.orphan_rule == "reject":
