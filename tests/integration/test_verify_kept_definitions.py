@@ -209,7 +209,7 @@ def test_a_difference_is_told_in_the_words_of_the_catalog(filled: Filled, etl: E
     asyncio.run(execute(dsn, "alter table child alter note set default 'a'", "alter table child disable trigger notes"))
     done = etl("verify", dsn, "--against", report, "--report", again)
     assert done.status == 4
-    assert "column note expected text, target text default 'a'::text" in done.out
+    assert "child.column note: expected text, target text default 'a'::text" in done.out
     column, trigger = json.loads(again.read_text())["differences"]
     assert trigger["actual"] == f"{trigger['expected']} (disabled)"
     assert (column["key"], column["expected"], column["actual"]) == ("column note", "text", "text default 'a'::text")
