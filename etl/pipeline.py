@@ -41,7 +41,7 @@ from etl.options import Options
 from etl.phases.clock import Clock
 from etl.phases.comparison import compare_rows, with_verdict
 from etl.phases.constraints import Constraints
-from etl.phases.filling import fill_tables
+from etl.phases.filling import fill_tables, refuse_orphans_in_place
 from etl.phases.inspection import decide_beforehand, finish_survey, make_plan, meet_target, with_tables
 from etl.phases.loading import load_all
 from etl.phases.orphan_search import refuse_orphans
@@ -54,7 +54,7 @@ from etl.report import Report, status_of, with_account
 from etl.standing import Standing
 from etl.tasks import beside, to_the_end
 from etl.transform.schema import ddl
-from etl.transform.schema.adoption import split_foreign_keys, with_created
+from etl.transform.schema.adoption import leads_to_others, split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
 from etl.transform.schema.matching import check_per_table
 from etl.verify.compare import refuse_unknown_types
@@ -121,6 +121,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
     at_once = plan.created if run.options.per_table else plan
     await check_locks(control, at_once, replace=run.replacing.tables)
     await check_fill_rights(control, plan.filled, run.options.may_empty)
+    await refuse_orphans_in_place(run, plan)
     await claim_target(control, plan.schema)
     await run.session.locks.hold(target_lock(plan.schema))
     earlier, kept = await resumed_or_swept(run, plan.created)
@@ -139,7 +140,7 @@ async def create_and_fill(run: Run, report: Report) -> Report:
             run.snapshot.ensure_held()
             if report.status is ExitStatus.DIFFERENT:
                 return report
-            if plan.filled.tables:
+            if leads_to_others(plan):
                 report = await fill_tables(run, report, staging)
             else:
                 with run.clock.phase("publish"):

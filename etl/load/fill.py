@@ -69,6 +69,13 @@ def refuse_occupied(names: Sequence[str]) -> None:
         )
 
 
+async def keys_in_place(connection: asyncpg.Connection, plan: Plan) -> set[tuple[str, str]]:
+    """(table, name) of the foreign keys that the role cannot take away from the tables of the plan."""
+    rows = await connection.fetch(_TABLES, plan.schema, [table.name for table in plan.tables])
+    keys = await read_foreign_keys(connection, [row["oid"] for row in rows])
+    return {(key.table, key.name) for key in keys if not key.is_ours}
+
+
 class Fill:
     """The tables of a plan that are there, from the lock to the commit; a destination for COPY."""
 

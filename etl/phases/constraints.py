@@ -74,7 +74,7 @@ class Constraints:
         """Indexes and statistics, then foreign keys: all of them let others read the tables."""
         await self._build_or_mend(ddl.create_indexes(self.plan, self._place.schema))
         await analyze(self._run.connections, self._place, self.plan.tables)
-        while not await self._build_foreign_keys():
+        while not await self._build_foreign_keys(ddl.create_foreign_keys(self.plan, self._place.schema)):
             await self._settle_orphans()
 
     async def _build_or_mend(self, statements: Sequence[Statement]) -> None:
@@ -94,10 +94,10 @@ class Constraints:
             await self._remove(table, found) if rejects else await self._stop(table, found)
             again = await self._build_all([broken.statement])
 
-    async def _build_foreign_keys(self) -> bool:
+    async def _build_foreign_keys(self, statements: Sequence[Statement]) -> bool:
         """One after the other, for each locks two tables; False when rows stand in the way that are to be rejected."""
         built: list[Statement] = []
-        for statement in ddl.create_foreign_keys(self.plan, self._place.schema):
+        for statement in statements:
             for broken in await self._build_all([statement]):
                 table = self._table(statement.table)
                 if self._run.options.orphan_rule == "reject":

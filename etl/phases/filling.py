@@ -11,22 +11,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import ExitStatus
-from etl.load.build import execute
 from etl.load.connect import guarded, named_errors
-from etl.load.fill import Fill, filling
+from etl.load.fill import Fill, filling, keys_in_place
 from etl.load.journal import Staging
 from etl.load.privileges import settle_privileges
 from etl.load.publish import move_tables
-from etl.phases.comparison import compare
+from etl.model import Plan
+from etl.phases.comparison import compare, compare_rows, with_compared
 from etl.phases.inspection import with_tables
 from etl.phases.loading import load_all
-from etl.phases.orphan_search import orphans_named, refuse_orphans
+from etl.phases.orphan_search import orphans_named, refuse_orphans, refuse_orphans_of
+from etl.phases.outward_keys import OutwardKeys
 from etl.phases.restoring import RestoredConstraints
 from etl.phases.run import Run
 from etl.phases.view_building import build_views
 from etl.report import Report, with_account, with_differences, with_part
 from etl.tasks import beside, to_the_end, together
-from etl.transform.schema import ddl
 from etl.transform.schema.adoption import in_waves, split_foreign_keys, with_listed
 from etl.verify.compare import refuse_unknown_types
 from etl.verify.found import fit_plan
@@ -40,6 +40,22 @@ async def fill_tables(run: Run, report: Report, staging: Staging | None) -> Repo
     way = fill_table_by_table if run.options.per_table else fill
     async with orphans_named(run.snapshot, report.plan):
         return await way(run, report, staging)
+
+
+async def refuse_orphans_in_place(run: Run, plan: Plan) -> None:
+    """Raise OrphansError, before anything is loaded, for rows over whose foreign key --orphans can have no say.
+
+    Those are keys that the role may not take away, and, table by table, those between tables that are filled apart.
+    """
+    if run.options.orphan_rule == "stop" or not plan.filled.tables:
+        return  # then all are looked for, beside the load
+    staying = await keys_in_place(run.session.control, plan.filled)
+    if run.options.per_table:
+        for group in (group for wave in in_waves(plan.filled) for group in wave):
+            names = {table.name for table in group}
+            keys = ((table.name, key) for table in group for key in table.foreign_keys)
+            staying |= {(name, key.name) for name, key in keys if key.parent not in names}
+    await refuse_orphans_of(run.snapshot, plan.filled, staying)
 
 
 async def fill_table_by_table(run: Run, report: Report, staging: Staging | None) -> Report:
@@ -77,6 +93,7 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
     """
     plan = report.plan.filled
     names = [table.name for table in plan.tables]
+    checked = alone or staging is not None  # the source, once for all tables of the run
     async with (
         run.connections.borrow() as connection,
         filling(connection, plan, run.options.may_empty, alone=alone) as filled,
@@ -89,11 +106,11 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())
         with run.clock.phase("load", plan.rows_estimate):
-            async with beside(nothing() if alone else refuse_orphans(run.snapshot, plan, run.options)):
+            async with beside(nothing() if checked else refuse_orphans(run.snapshot, plan, run.options)):
                 tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
         with run.clock.phase("build"):
             constraints = RestoredConstraints(only, filled, replace(plan, tables=tuple(tables)), loaded)
-            async with beside(nothing() if alone else run.snapshot.quick_check()):
+            async with beside(nothing() if checked else run.snapshot.quick_check()):
                 await constraints.build()
             sequences = await guarded(connection, filled.restart_sequences())
         whole = with_listed(with_tables(report.plan, constraints.plan.tables), constraints.plan.untranslated)
@@ -119,14 +136,35 @@ async def nothing() -> None:
 
 async def publish_beside(run: Run, staging: Staging | None, filled: Fill, report: Report) -> Report:
     """Publish what was created in the transaction of the fill: tables, their keys onto the application's, views."""
-    _, outward = split_foreign_keys(report.plan)
     if staging is not None:
         async with run.connections.borrow() as connection:
-            with named_errors("publish"):
-                await move_tables(connection, staging, replace(report.plan.created, views=()))  # those are made here
-            await guarded(connection, execute(connection, ddl.create_foreign_keys(outward, outward.schema)))
+            with named_errors("publish"):  # views are made here
+                await move_tables(connection, staging, replace(report.plan.created, views=()), run.replacing)
+        report = await join_to_parents(run, filled, report)
     plan = await build_views(run, filled, report.plan)
+    _, outward = split_foreign_keys(plan)
     async with run.connections.borrow() as connection:
         await settle_privileges(connection, replace(plan, tables=()), schema_is_new=False)
         found = await compare_objects(connection, replace(outward, views=plan.views), plan.schema)
     return with_differences(replace(report, plan=plan), found)
+
+
+async def join_to_parents(run: Run, filled: Fill, report: Report) -> Report:
+    """Make the foreign keys of created tables onto the application's; a table that loses rows is compared again."""
+    created = report.plan.created
+    names = {table.source.name for table in created.tables}
+    keys = OutwardKeys(run, filled, created, [table for table in report.loaded if table.name in names])
+    await keys.build()
+    accounts = {table.name: table for table in keys.loaded}
+    shrunk = keys.shrunk
+    again = {table.source.name for table in shrunk}
+    report = replace(
+        report,
+        plan=with_listed(with_tables(report.plan, keys.plan.tables), keys.plan.untranslated),
+        loaded=tuple(accounts.get(table.name, table) for table in report.loaded),
+        verified=tuple(table for table in report.verified if table.name not in again),
+    )
+    if not shrunk:
+        return report
+    verified = await compare_rows(run, replace(created, tables=tuple(shrunk)), created.schema, run.progress)
+    return with_compared(report, verified, ())

@@ -6,7 +6,8 @@ Invariant: only foreign keys that are planned are asked for, in the source's own
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from etl.errors import OrphansError, TargetError
 from etl.extract.orphans import read_orphans
@@ -52,6 +53,17 @@ async def refuse_orphans(snapshot: Snapshot, plan: Plan, options: Options) -> No
         found += await _orphans_of(snapshot, table, tables, NAMED_ORPHANS)
     if found:
         raise orphans_error(found)
+
+
+async def refuse_orphans_of(snapshot: Snapshot, plan: Plan, keys: Collection[tuple[str, str]]) -> None:
+    """Raise OrphansError for rows without a parent under foreign keys that stay in place: (target table, its name)."""
+    found: list[Orphans] = []
+    tables = _by_name(plan)
+    for table in plan.tables:
+        own = tuple(key for key in table.foreign_keys if (table.name, key.name) in keys)
+        found += await _orphans_of(snapshot, replace(table, foreign_keys=own), tables, NAMED_ORPHANS)
+    if found:
+        raise orphans_error(found, IN_PLACE)
 
 
 @contextlib.asynccontextmanager

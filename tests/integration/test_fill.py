@@ -248,6 +248,77 @@ def test_orphans_go_to_a_file_and_their_children_follow(
     assert definitions(database_dsn) == before
 
 
+JOINED = """
+create table parent (id integer primary key);
+create table child (id integer primary key, parent_id integer references parent (id) on delete cascade);
+create table grandchild (id integer primary key, child_id integer references child (id) on delete cascade);
+create view "with" as select c.id from child c join parent p on p.id = c.parent_id;
+"""
+JOINED_ROWS: dict[str, list[Any]] = {
+    "parent": [(1,), (2,)],
+    "child": [(1, 1), (2, 9), (3, 2)],
+    "grandchild": [(1, 1), (2, 2), (3, 3)],
+}
+KEYS = "select conname::text, convalidated from pg_constraint where contype = 'f' order by 1"
+
+
+def test_created_tables_may_lead_to_rows_that_a_filled_table_has_not(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """--orphans decides as everywhere; what is rejected takes its children along, and the rest is compared again."""
+    source = make_source(JOINED, JOINED_ROWS)
+    run_apart(execute(database_dsn, "create table parent (id int primary key)"))
+    assert etl("migrate", source, database_dsn).status == 1
+    done = etl("migrate", source, database_dsn, "--orphans", "not-valid")
+    assert done.status == 5, done.err
+    assert "child_parent_id_fkey: 1 row of child without a parent in parent, first (id=2)" in done.out
+    assert rows_of(database_dsn, KEYS) == [("child_parent_id_fkey", False), ("grandchild_child_id_fkey", True)]
+    assert rows_of(database_dsn, "select count(*) from child") == [(3,)]
+
+    run_apart(execute(database_dsn, 'drop view "with"', "drop table grandchild, child", "delete from parent"))
+    done = etl("migrate", source, database_dsn, "--orphans", "reject", "--rejects", "out", "--report", "r.json")
+    assert done.status == 3, done.err
+    assert rows_of(database_dsn, KEYS) == [("child_parent_id_fkey", True), ("grandchild_child_id_fkey", True)]
+    assert rows_of(database_dsn, "select id from grandchild order by id") == [(1,), (3,)]
+    assert rows_of(database_dsn, 'select id from "with" order by id') == [(1,), (3,)]
+    tables = {table["name"]: table for table in json.loads((etl.folder / "r.json").read_text())["tables"]}
+    assert {name: (table["loaded_rows"], table["rejected_rows"]) for name, table in tables.items()} == {
+        "parent": (2, 0), "child": (2, 1), "grandchild": (2, 1)
+    }  # fmt: skip
+
+
+def test_created_tables_lead_to_the_rows_of_a_kept_one(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """The foreign key is there also where nothing is filled, and its rows are judged by those that the target has."""
+    source = make_source(JOINED, {**JOINED_ROWS, "child": [(1, 1), (2, 2)], "grandchild": []})
+    run_apart(execute(database_dsn, "create table parent (id int primary key)", "insert into parent values (1)"))
+    done = etl("migrate", source, database_dsn, "--keep", "parent")
+    assert done.status == 1
+    assert "child.parent_id (id=2): 2 has no parent in parent" in done.errors[0]
+    run_apart(execute(database_dsn, "insert into parent values (2)"))
+    flags = ("--keep", "parent", "--accept-untranslated")  # a view that reads a kept table is listed
+    assert etl("migrate", source, database_dsn, *flags).status == 0
+    keys = [("child_parent_id_fkey", True), ("grandchild_child_id_fkey", True)]
+    assert rows_of(database_dsn, KEYS) == keys
+    assert etl("migrate", source, database_dsn, *flags, "--mode", "replace").status == 0
+    assert rows_of(database_dsn, KEYS) == keys
+
+
+def test_orphans_that_no_rule_can_settle_are_told_before_anything_is_loaded(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """Table by table the foreign keys stay where they are: nobody could reject a row or leave a key unvalidated."""
+    run_apart(execute(database_dsn, "create table parent (id int primary key)",
+                      "create table child (id int primary key, parent_id int references parent)"))  # fmt: skip
+    done = etl("migrate", make_source(JOINED, JOINED_ROWS), database_dsn, "--per-table", "--orphans", "not-valid")
+    assert done.status == 1
+    assert "child.parent_id (id=2): 9 has no parent in parent" in done.errors[0]
+    assert "without --per-table" in done.hints[0]
+    assert rows_of(database_dsn, "select count(*) from parent") == [(0,)]
+    assert "load:" not in done.err
+
+
 def test_rows_that_the_target_forbids_go_to_a_file(etl: EtlCommand, make_source: MakeSource, database_dsn: str) -> None:
     """Its unique constraints and checks, which SQLite does not have."""
     source = make_source("create table t (id integer primary key, a text, n integer);",

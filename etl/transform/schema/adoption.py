@@ -58,6 +58,11 @@ def split_foreign_keys(plan: Plan) -> tuple[Plan, Plan]:
     return replace(created, tables=only(True)), replace(created, tables=outward)
 
 
+def leads_to_others(plan: Plan) -> bool:
+    """Whether tables are filled, or foreign keys of created ones lead to tables that stay as they are (--keep)."""
+    return bool(plan.filled.tables) or bool(split_foreign_keys(plan)[1].tables)
+
+
 def in_waves(plan: Plan) -> list[list[tuple[TablePlan, ...]]]:
     """The tables in an order in which each finds its parents filled; those of one wave do not need each other.
 
