@@ -57,6 +57,7 @@ from etl.transform.schema import ddl
 from etl.transform.schema.adoption import leads_to_others, split_foreign_keys, with_created
 from etl.transform.schema.describe import describe
 from etl.transform.schema.matching import check_per_table
+from etl.transform.survey.key_values import is_left_to_server
 from etl.verify.compare import refuse_unknown_types
 
 
@@ -168,7 +169,9 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
     if not run.options.schema_only:
         with run.clock.phase("load", plan.rows_estimate):
             async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
-                tables, loaded = await load_all(run, staging, new.largest_first)
+                # keys that only the server can judge first: it is asked as soon as their table is there
+                in_order = sorted(new.largest_first, key=lambda table: not is_left_to_server(table))
+                tables, loaded = await load_all(run, staging, in_order)
             plan = with_tables(report.plan, (*tables, *(table for table, _ in kept.values())))
             loaded = (*loaded, *(account for _, account in kept.values()))
             await ensure_loaded(run.connections, staging, plan, loaded)

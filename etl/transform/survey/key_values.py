@@ -19,7 +19,7 @@ import xxhash
 
 from etl.model import NOCASE_COLLATION, ColumnPlan, IndexPlan, PgType, TablePlan
 from etl.repeated_digests import Digests
-from etl.table_keys import bare, quoted
+from etl.table_keys import bare, doubtful_keys, quoted
 from etl.transform.rows.arrow_types import underlying
 from etl.transform.rows.buffers import ByteMatrix, Rows, as_binary, cell_bytes, cell_offsets, valid_mask
 
@@ -55,6 +55,12 @@ def is_exact(table: TablePlan, index: IndexPlan, beyond_ascii: Collection[str] =
         _is_exact(column.type) and not (column.collation == NOCASE_COLLATION and column.name in beyond_ascii)
         for column, _ in terms
     )
+
+
+def is_left_to_server(table: TablePlan) -> bool:
+    """Whether a unique key of the table may take different values of the source for the same by rules of the server."""
+    columns = [column.name for column in table.columns]
+    return any(not is_exact(table, index, columns) for index in doubtful_keys(table, ()))
 
 
 def is_plain(array: pa.Array) -> bool:
