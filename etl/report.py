@@ -218,6 +218,7 @@ def document(report: Report) -> dict[str, Any]:
         "phases": {name: round(seconds, 6) for name, seconds in report.phases.items()},
         "differences": [difference_document(difference) for difference in _all_differences(report)],
         "plan": record_of(report.plan, report.flags, report.definitions),
+        "committed": list(report.committed),
         "notes": list(report.notes),
         "warnings": [warning for table in report.loaded for warning in table.warnings],
     }

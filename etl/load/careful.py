@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,7 @@ from etl.errors import TargetError
 from etl.load.connect import named_errors
 from etl.load.copy import copy_some
 from etl.load.encode import TableEncoder
-from etl.model import RefusedRow, Slice, TablePlan, TargetPage
+from etl.model import ColumnPlan, RefusedRow, Slice, TablePlan, TargetPage, Way
 
 # data exceptions, constraints, limits (a row too big, a document too deep), what a trigger raises
 ROW_STATES = ("22", "23", "54", "P0")
@@ -44,14 +45,21 @@ def refused_row(error: TargetError, table: TablePlan, position: int) -> RefusedR
     detail = getattr(cause, "detail", None)
     named = re.search(r"^COPY .*, line \d+, column (.+?)(?:: |$)", getattr(cause, "context", None) or "", re.MULTILINE)
     column = getattr(cause, "column_name", None) or (named[1] if named else "")
-    source = next((plan.source.name for plan in table.columns if plan.name == column), None)
-    cast = f"--cast {table.source.name}.{source}=text, " if source else ""
+    plan = next((plan for plan in table.columns if plan.name == column), None)
+    cast = "" if plan is None or plan.type.name == "text" else f"{_other_type(table, plan)}, "
     return RefusedRow(
         position,
-        (column,) if source else (),
-        f"the server refuses {'{values}' if source else 'the row'}: {told}" + (f" ({detail})" if detail else ""),
+        (column,) if plan else (),
+        f"the server refuses {'{values}' if plan else 'the row'}: {told}" + (f" ({detail})" if detail else ""),
         f"{cast}correct the row in SQLite, or set it aside with --on-error reject",
     )
+
+
+def _other_type(table: TablePlan, column: ColumnPlan) -> str:
+    """How to let the column be text; the type of one that the target had is not ours to choose."""
+    if table.way is Way.FILL:
+        return f"alter table {table.name} alter {column.name} type text in the target"
+    return f"--cast {shlex.quote(f'{table.source.name}.{column.source.name}=text')}"
 
 
 def place_of_fault(error: TargetError) -> int | None:

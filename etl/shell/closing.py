@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from etl.counted_nouns import counted
+from etl.counted_nouns import counted, some
 from etl.errors import ExitStatus
 from etl.model import Difference, Proof, Verdict
 from etl.report import Report, TableOutcome, outcomes, verdict
@@ -45,13 +45,13 @@ def render(report: Report, width: int = 80, sample_count: int | None = 1) -> str
 def verdict_line(report: Report) -> str:
     """One sentence: what was proven, and what is left to do."""
     told = outcomes(report)
-    rows = sum(outcome.source_rows or 0 for outcome in told)
+    rows = sum((outcome.source_rows or 0) - outcome.rejected_rows for outcome in told)
     what = f"{counted(len(told), 'table')}, {counted(rows, 'row')}"
     found = verdict(report)
     if found is Verdict.DIFFERENT:
         fate = f"the target differs from {report.against or 'the source'}"
         if report.command == "migrate":
-            fate = "nothing was published"
+            fate = f"{some(report.committed)} committed before" if report.committed else "nothing was published"
         return f"verdict: DIFFERENT: {what}; {fate}"
     if report.flags.get("schema_only"):
         return f"verdict: schema only: {counted(len(told), 'table')} as planned, without rows"

@@ -82,8 +82,10 @@ def test_a_difference_names_the_tables_that_stay_and_keeps_their_files(
     run_apart(execute(database_dsn, *TARGET, "alter table book drop column n",
                       "alter table book add column n float8 generated always as (0.5) stored"))  # fmt: skip
     source = make_source(SCRIPT, {"author": AUTHORS, "book": [(1, 1, DAY, 1, 1.0)]})
-    done = per_table.etl("migrate", source, database_dsn, *per_table.flags)
+    done = per_table.etl("migrate", source, database_dsn, *per_table.flags, "--report", "r.json")
     assert done.status == 4, done.err
+    assert json.loads((per_table.etl.folder / "r.json").read_text())["committed"] == ["author"]
+    assert done.out.splitlines()[-1].endswith("; author committed before")
     assert "nothing was published" not in done.err
     assert "committed before, and there to stay: author" in done.errors[0]
     assert_authors_stay(per_table, database_dsn)

@@ -70,6 +70,7 @@ def test_values_that_we_refuse_and_rows_that_the_server_refuses_go_to_one_file(
     assert done.status == 3, done.err
     lines = [json.loads(line) for line in (folder / "t.jsonl").read_text().splitlines()]
     assert sorted(line["key"] for line in lines) == ["id=2", "id=4", "id=9"]
+    assert "verdict: equal: 1 table, 9 rows, every value compared; 3 rows rejected to files" in done.out
 
 
 def test_a_row_that_the_server_refuses_is_named(make_source: MakeSource, etl: EtlCommand, shallow_dsn: str) -> None:
@@ -79,6 +80,12 @@ def test_a_row_that_the_server_refuses_is_named(make_source: MakeSource, etl: Et
     assert done.errors[0].startswith("error: t.body (id=277): the server refuses '[[["), done.errors
     assert "--on-error reject" in done.hints[0]
     assert "--cast t.body=text" in done.hints[0]
+    run_apart(execute(shallow_dsn, "create table t (id bigint primary key, body jsonb)"))
+    done = etl("migrate", make_source(*documents({7}, 9), name="again.db"), shallow_dsn)
+    assert done.errors[0].startswith("error: t.body (id=7): the server refuses '[[["), done.errors
+    assert done.hints[0].startswith("hint: alter table t alter body type text in the target, correct the row"), (
+        done.hints
+    )
 
 
 @pytest.mark.parametrize("bad", [{1}, {150}, {300}])

@@ -112,7 +112,7 @@ LISTED = {
     "gathered_once": ("select group_concat(distinct kind) as k from item", "DISTINCT or ORDER BY is not translated"),
     "moving": ("select sum(weight) over (order by id rows 1 preceding) as s from item", "in another order"),
     "binary_digits": ("select printf('%x', n) as x from item", "the format '%x' is not translated"),
-    "of_text": ("select json_extract(name, '$.a') as x from item", "--cast TABLE.name=jsonb"),
+    "of_text": ("select json_extract(name, '$.a') as x from item", "--cast item.name=jsonb"),
     "numbers_inside": ("select id from item where doc ->> 'n' > 3", "another order"),
     "from_the_end": ("select doc ->> '$.l[#-1]' as x from item", "the path $.l[#-1] is not translated"),
     "by_what_is_inside": ("select id from item order by doc ->> 's'", "another order"),

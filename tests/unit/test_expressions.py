@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.model import Affinity, PgType
+from etl.model import Affinity, PgType, Reading
 from etl.transform.schema.defaults import translate_default
 from etl.transform.schema.definition import Deferral, read_index_definition, read_table_definition
 from etl.transform.schema.expressions import ScopeColumn, translate_condition, translate_index_term
@@ -252,6 +252,9 @@ def test_index_expressions_fold_ascii_only() -> None:
         ("60 * 60 * 24", "text", "'86400'"),
         ("'a' || 'b' || 1", "text", "'ab1'"),
         ("2 - 1", "boolean", "true"),
+        ("'2000-01-01 00:00:00+00:00'", "timestamp", "'2000-01-01 00:00:00'"),
+        ("'0101-01-01T01:30:00.25+01:30'", "timestamp", "'0101-01-01 00:00:00.250000'"),
+        ("'2000-01-01 00:00:00+00:00'", "timestamptz", "'2000-01-01 00:00:00+00:00'"),
     ],
 )
 def test_defaults_are_what_sqlite_would_have_stored(sql: str, type_: str, expected: str | None) -> None:
@@ -308,6 +311,12 @@ def test_defaults_that_do_not_fit_are_refused(sql: str, type_: str) -> None:
     with pytest.raises(Untranslatable) as refused:
         translate_default(sql, parse_type(type_))
     assert str(refused.value)
+
+
+def test_a_default_with_an_offset_is_a_timestamp_in_utc_alone() -> None:
+    """In other zones clocks change."""
+    with pytest.raises(Untranslatable):
+        translate_default("'2000-01-01 00:00Z'", PgType("timestamp"), Reading(timezone="Europe/Berlin"))
 
 
 def test_a_table_definition_is_read_past_every_trap() -> None:

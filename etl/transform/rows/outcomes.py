@@ -73,5 +73,8 @@ def refuse(
     rendered = render_source(value, storage)
     if value == b"" and storage is StorageClass.TEXT:
         flag = "--empty-as-null"
-    advice = [*([flag] if flag else []), cast_hint(cast or _HOLDER[storage]), "correct the row in SQLite"]
+    holder = cast_hint(cast or _HOLDER[storage])
+    if target.name == "bytea" and storage in {StorageClass.INTEGER, StorageClass.REAL}:
+        holder += ", where it holds numbers alone"  # beside them blobs would be refused, and the hint be to go back
+    advice = [*([flag] if flag else []), holder, "correct the row in SQLite"]
     return Refused(f"{rendered} {problem or f'is not {target}'}", ", or ".join(advice))

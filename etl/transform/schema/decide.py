@@ -222,7 +222,7 @@ def _retyped(column: ColumnPlan, wider: PgType, note: str) -> ColumnPlan:
     default = column.default
     if default is not None and column.source.default is not None:
         try:
-            default = translate_default(column.source.default, wider)
+            default = translate_default(column.source.default, wider, Reading(timezone=column.reading.timezone))
         except Untranslatable:
             default, note = None, f"{note}; its default {column.source.default} is not translated"
     return replace(column, type=wider, note=note, default=default)

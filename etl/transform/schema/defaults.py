@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from sqlglot import exp
 
-from etl.model import PgType
+from etl.model import PLAIN_READING, PgType, Reading
+from etl.transform.rows.zones import UTC_NAME
 from etl.transform.schema.clocks import CLOCK_WORDS, UTC_NOW, Clock, clock_call, render_clock
 from etl.transform.schema.literals import is_iso_date, number_literal
 from etl.transform.schema.names import quote_text
@@ -36,16 +37,16 @@ UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII 
 Constant = None | int | Decimal | str | bytes | Clock | RandomBytes
 
 
-def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | None:
+def translate_default(sql: str, type_: PgType, reading: Reading = PLAIN_READING) -> str | None:
     """The default as PostgreSQL SQL; None for NULL, which is no default. Raises Untranslatable with the reason.
 
-    ``how`` is the column's reading: a default is a value of the column, and read like one.
+    ``reading`` is the column's: a default is a value of the column, and read like one.
     """
     value = constant(parse(sql))
     if value is None:
         return None
-    if how is not None:
-        return _read_as(value, type_, how)
+    if reading.how is not None:
+        return _read_as(value, type_, reading.how)
     if isinstance(value, Clock):
         return render_clock(value, type_)
     if isinstance(value, RandomBytes):
@@ -65,7 +66,7 @@ def translate_default(sql: str, type_: PgType, how: str | None = None) -> str | 
     }.get(kind)
     if renderer is not None:
         return renderer(value)
-    return _numeric(value, type_) if kind == "numeric" else _string_like(value, kind)
+    return _numeric(value, type_) if kind == "numeric" else _string_like(value, kind, reading)
 
 
 def _read_as(value: Constant, type_: PgType, how: str) -> str:
@@ -218,11 +219,23 @@ def _bytes(value: int | Decimal | str | bytes) -> str:
     return f"'\\x{content.hex()}'::bytea"
 
 
-def _string_like(value: int | Decimal | str | bytes, kind: str) -> str:
-    """Dates, times and UUIDs in the forms that need no coercion."""
+def _string_like(value: int | Decimal | str | bytes, kind: str, reading: Reading) -> str:
+    """Dates, times and UUIDs in the forms that need no coercion, and moments that UTC names without their offset."""
     if isinstance(value, str) and _is_written_as(value, kind):
         return quote_text(value)
+    if kind == "timestamp" and isinstance(value, str) and reading.timezone == UTC_NAME and (moment := _in_utc(value)):
+        return quote_text(moment.isoformat(" "))
     raise Untranslatable(f"{value!r} is no {kind}")
+
+
+def _in_utc(text: str) -> datetime | None:
+    """The time in UTC of a text with an offset; None for any other text, and beyond what Python counts."""
+    if not OFFSET_TEXT.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_written_as(text: str, kind: str) -> bool:

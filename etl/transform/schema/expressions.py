@@ -263,7 +263,7 @@ def _typeof(node: exp.Expression, listed: set[str], scope: Scope, negated: bool)
 def _json_valid(node: exp.Anonymous, scope: Scope) -> str:
     column = find_column(unwrapped(node.expressions[0]), scope) if len(node.expressions) == 1 else None
     if column is None or column.type.name not in {"json", "jsonb"}:
-        named = f"; --cast TABLE.{column.name}=jsonb makes it one" if column is not None else ""
+        named = column.castable("jsonb") if column is not None else ""
         raise Untranslatable(f"json_valid() is translated for json and jsonb columns only{named}")
     return f"(case when {column.sql} is not null then true end)"  # NULL for NULL, as in SQLite
 

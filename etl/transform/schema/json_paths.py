@@ -99,9 +99,7 @@ def _document(node: exp.Expression, scope: Scope) -> str:
     if column is None:
         raise Untranslatable(f"JSON functions are translated for columns only, and {written(node)} is none")
     if column.type.name != "jsonb":
-        raise Untranslatable(
-            f"JSON functions are translated for jsonb columns only; --cast TABLE.{column.name}=jsonb makes it one"
-        )
+        raise Untranslatable(f"JSON functions are translated for jsonb columns only{column.castable('jsonb')}")
     return column.sql
 
 

@@ -202,7 +202,7 @@ class TablePlanner:
         if column.default is None or identity or column.generated:
             return plan
         try:
-            return replace(plan, default=translate_default(column.default, plan.type, plan.reading.how))
+            return replace(plan, default=translate_default(column.default, plan.type, plan.reading))
         except Untranslatable as reason:
             self._skip("default", column.default, str(reason), column.name)
             return plan
@@ -249,6 +249,7 @@ class TablePlanner:
                 column.type,
                 column.source.affinity,
                 collations.get(fold(column.source.name), "BINARY"),
+                source=f"{self.table.name}.{column.source.name}",
             )
             for column in columns
         }

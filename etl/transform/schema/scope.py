@@ -6,6 +6,7 @@ where its affinity makes something else of them, it is refused with the reason.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,7 +38,12 @@ class ScopeColumn:
     collation: str = "BINARY"  # of the source
     qualifier: str = ""  # of a query's table: its name or alias
     reading: Reading = PLAIN_READING
+    source: str = ""  # table.column in the source; "" where it is no table's
     instead: str = ""  # SQL that stands for it: of two that a RIGHT or FULL join made one, of a generated column
+
+    def castable(self, type_name: str) -> str:
+        """``; --cast table.column=type makes it one``, where that can be said."""
+        return f"; --cast {shlex.quote(f'{self.source}={type_name}')} makes it one" if self.source else ""
 
     @property
     def sql(self) -> str:

@@ -7,10 +7,12 @@ classes found in the data (``decide_type``), and what no type can hold is refuse
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from etl.errors import PlanError, UsageError
 from etl.model import BINARY_JSON, Affinity, PgType, SourceColumn, StorageClass
+from etl.transform.schema.names import quote
 
 # Declared types, upper case, without modifiers and without UNSIGNED, SIGNED and ZEROFILL.
 DECLARED_WORDS = {
@@ -192,7 +194,7 @@ def decide_type(table: str, column: SourceColumn, classes: frozenset[StorageClas
     if StorageClass.BLOB in found:
         raise PlanError(
             f"{table}.{column.name}: {declared} and holds {_listed(found)}, which no one type can hold",
-            f"choose the type: --cast {table}.{column.name}=bytea (or text)",
+            _ways_out(table, column.name, found),
         )
     unknown_numbers = words not in {"", "ANY"} and StorageClass.TEXT not in found
     if not unknown_numbers:
@@ -200,6 +202,19 @@ def decide_type(table: str, column: SourceColumn, classes: frozenset[StorageClas
     # INTEGER affinity does not keep fractions out (POINT is such a type), and these values have some
     real = column.affinity is Affinity.REAL
     return Decision(PgType("double precision" if real else "numeric"), f"{declared}, holds {_listed(found)}")
+
+
+def _ways_out(table: str, column: str, found: frozenset[StorageClass]) -> str:
+    """What can be done about blobs beside other values: text takes blobs of valid UTF-8, bytea takes no number."""
+    as_bytes, as_text = (shlex.quote(f"{table}.{column}={name}") for name in ("bytea", "text"))
+    if not found & {StorageClass.INTEGER, StorageClass.REAL}:
+        return f"choose the type: --cast {as_bytes}, or --cast {as_text} where its blobs are text in UTF-8"
+    name = quote(column)
+    mended = f"update {quote(table)} set {name} = cast({name} as blob) where typeof({name}) in ('integer', 'real')"
+    return (
+        f"where its blobs are text in UTF-8: --cast {as_text}; else make its numbers bytes in SQLite, {mended}, and"
+        f" --cast {as_bytes}"
+    )
 
 
 def parse_type(text: str) -> PgType:

@@ -106,6 +106,7 @@ def _table_relation(table: TablePlan) -> Relation:
             column.source.affinity,
             collations.get(fold(column.source.name), "BINARY"),
             reading=column.reading,
+            source=f"{table.source.name}.{column.source.name}",
         )
         for column in table.columns
     )
