@@ -244,12 +244,8 @@ class TablePlanner:
     def _scope(self, columns: Sequence[ColumnPlan]) -> Mapping[str, ScopeColumn]:
         collations = {fold(name): collation for name, collation in self.definition.collations.items()}
         return {
-            fold(column.source.name): ScopeColumn(
-                column.name,
-                column.type,
-                column.source.affinity,
-                collations.get(fold(column.source.name), "BINARY"),
-                source=f"{self.table.name}.{column.source.name}",
+            fold(column.source.name): ScopeColumn.of(
+                column, self.table.name, collations.get(fold(column.source.name), "BINARY")
             )
             for column in columns
         }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from etl.model import PLAIN_READING, Affinity, PgType, Reading
+from etl.model import PLAIN_READING, Affinity, ColumnPlan, PgType, Reading
 from etl.transform.schema.names import fold, quote
 from etl.transform.schema.row_order import RowOrder
 from etl.transform.schema.syntax import Untranslatable
@@ -40,6 +40,12 @@ class ScopeColumn:
     reading: Reading = PLAIN_READING
     source: str = ""  # table.column in the source; "" where it is no table's
     instead: str = ""  # SQL that stands for it: of two that a RIGHT or FULL join made one, of a generated column
+
+    @classmethod
+    def of(cls, column: ColumnPlan, table: str, collation: str) -> ScopeColumn:
+        """A column of a table (by its source name), under the collation that the source has there."""
+        source = f"{table}.{column.source.name}"
+        return cls(column.name, column.type, column.source.affinity, collation, source=source)
 
     def castable(self, type_name: str) -> str:
         """``; --cast table.column=type makes it one``, where that can be said."""

@@ -100,13 +100,9 @@ def _as_table(view: SourceView, query: Query, name: str, lowercase: bool) -> Tab
 def _table_relation(table: TablePlan) -> Relation:
     collations = read_collations(table.source.sql)
     columns = tuple(
-        ScopeColumn(
-            column.name,
-            column.type,
-            column.source.affinity,
-            collations.get(fold(column.source.name), "BINARY"),
+        replace(
+            ScopeColumn.of(column, table.source.name, collations.get(fold(column.source.name), "BINARY")),
             reading=column.reading,
-            source=f"{table.source.name}.{column.source.name}",
         )
         for column in table.columns
     )
