@@ -228,6 +228,15 @@ def named_errors(where: str, place: Callable[[asyncpg.PostgresError], str] | Non
         raise unreachable(where, error) from error
 
 
+@contextlib.contextmanager
+def refusals_named(where: str) -> Iterator[None]:
+    """Turn what PostgreSQL says of a statement into our error, with ``where`` in front; leave every other alone."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise server_error(where, error) from error
+
+
 def unreachable(where: str, error: OSError) -> TargetError:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return TargetLostError(f"{where}: the connection was lost", "see the server's log; then run again")
@@ -245,15 +254,17 @@ def server_error(where: str, error: asyncpg.PostgresError) -> TargetError:
     kind = TargetLostError if state.startswith(TRANSIENT) else TargetError
     detail = f" ({error.detail})" if getattr(error, "detail", None) else ""
     message = f"{where}: {error.args[0] if error.args else error}{detail} [SQLSTATE {state}]"
-    key = TOO_BIG if TOO_BIG in message else state
+    key = next((text for text in (TOO_BIG, ROW_SECURITY) if text in message), state)
     named = kind(message, HINTS.get(key) or HINTS.get(state[:2]) or getattr(error, "hint", None))
     named.sqlstate = state
     return named
 
 
 TOO_BIG = "row is too big"  # of its own among those of 54000
+ROW_SECURITY = "row-level security policy"  # of its own among those of 42501
 HINTS = {
     TOO_BIG: "give the table's columns smaller types: --integers fit, or --cast; or leave it out with --exclude",
+    ROW_SECURITY: "connect as a role with bypassrls, or as the owner of a table whose policies are not forced",
     "28P01": "check user and password (in the DSN, PGPASSWORD or ~/.pgpass)",
     "28000": "the server's pg_hba.conf does not let this user in from here",
     "3D000": "create the database first: createdb NAME",

@@ -15,7 +15,7 @@ from typing import Any
 
 from etl.errors import ExitStatus, UsageError
 from etl.load.address import parse_address
-from etl.load.connect import guarded
+from etl.load.connect import guarded, refusals_named
 from etl.load.session import Session, open_session
 from etl.model import (
     Affinity,
@@ -210,7 +210,8 @@ async def _object_differences(
     )
     async with session.connections.borrow() as connection:
         promised = await guarded(connection, with_validated(connection, promised))
-        found = await guarded(connection, compare_objects(connection, promised, plan.schema))
+        with refusals_named(f"the objects of {plan.schema}"):
+            found = await guarded(connection, compare_objects(connection, promised, plan.schema))
         if attestation.definitions is not None:
             found += await guarded(connection, compare_kept(connection, promised, attestation.definitions))
     return [one for one in found if (one.table, one.key.removeprefix("column ")) not in told]
@@ -226,7 +227,8 @@ async def _verify(
         work = checksum_table(
             connection, plan, schema, lambda rows, size: progress.advance(table.source_name, rows, size)
         )
-        rows, checksum = await guarded(connection, work)
+        with refusals_named(f"{schema}.{table.name}"):
+            rows, checksum = await guarded(connection, work)
         progress.finish_table(table.source_name)
     equal = (rows, checksum) == (table.rows, table.checksum)
     difference = Difference(

@@ -15,7 +15,7 @@ from etl.difference_log import logged
 from etl.errors import ExitStatus
 from etl.extract.snapshot import open_snapshot
 from etl.load.address import parse_address
-from etl.load.connect import guarded
+from etl.load.connect import guarded, refusals_named
 from etl.load.session import open_session
 from etl.model import Difference, Plan, TablePlan, Verdict, VerifiedTable
 from etl.options import Options
@@ -119,7 +119,8 @@ async def compare_rows(
             if run.differences is not None:
                 more["on_differences"] = run.differences.write
             work = WAYS[run.options.verify](reader.connection, connection, table, schema, on_rows, **more)
-            result = await guarded(connection, work)
+            with refusals_named(f"{schema}.{table.name}"):
+                result = await guarded(connection, work)
             progress.finish_table(name)
             return result
 
@@ -137,7 +138,9 @@ async def with_verdict(
 ) -> Report:
     """The report with what came out for the rows, and now for the objects."""
     async with run.connections.borrow() as connection:
-        differences = (*absent, *await compare_objects(connection, plan, schema))
+        with refusals_named(f"the objects of {schema}"):
+            found = await compare_objects(connection, plan, schema)
+        differences = (*absent, *found)
     return with_compared(report, verified, differences)
 
 

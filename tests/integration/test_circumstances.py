@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -173,6 +174,29 @@ def test_a_role_without_the_right_to_create_is_told_both_ways(
     assert "--staging-schema" in done.hints[0]
     assert etl("migrate", *flags, "--staging-schema", "workshop").status == 0
     assert rows_of(database_dsn, "select count(*) from app.t") == [(2,)]
+
+
+def test_a_role_that_may_not_see_every_row_is_told_what_it_lacks(
+    make_source: MakeSource, etl: EtlCommand, database_dsn: str, mover: str, tmp_path: Path
+) -> None:
+    """A verification that cannot read a table says so, with the table's name; no rows are no difference then."""
+    role, report = urlsplit(mover).username, tmp_path / "report.json"
+    source, app = make_source(f"{SCRIPT} create view v as select id from t;"), ("--target-schema", "app")
+    assert etl("migrate", source, database_dsn, *app, "--report", report).status == 0
+
+    def lacks(text: str, hint: str) -> None:
+        for done in (etl("verify", source, mover, *app), etl("verify", mover, "--against", report)):
+            assert (done.status, len(done.errors)) == (1, 1), done.out + done.err
+            assert "internal error" not in done.err
+            assert text in done.errors[0]
+            assert hint in done.hints[0]
+
+    run_apart(execute(database_dsn, f"grant select on all sequences in schema app to {role}"))
+    lacks("permission denied for table t", "grant it to this role")
+    run_apart(execute(database_dsn, f"grant select on app.t to {role}"))
+    refused(etl("verify", source, mover, *app), "view v: permission denied for view v", "grant it to this role")
+    run_apart(execute(database_dsn, "alter table app.t enable row level security"))
+    lacks("row-level security policy", "bypassrls")
 
 
 async def settings_of_a_run(dsn: str, names: list[str]) -> dict[str, str]:

@@ -109,8 +109,8 @@ def test_rows_in_another_order_and_documents_spelled_anew_are_no_change(moved: M
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("drop table pair", "table pair expected a table, target nothing"),
-        ('alter table "Order" drop column note', "note  note: expected text, target nothing"),
+        ("drop table pair", "table pair: expected a table, target nothing"),
+        ('alter table "Order" drop column note', "Order.note: expected text, target nothing"),
         ('alter table "Order" alter column note type varchar(9)', "expected text, target varchar(9)"),
         ('alter table "Order" rename column note to remark', "expected text, target nothing"),
     ],
