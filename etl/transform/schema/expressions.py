@@ -86,6 +86,8 @@ def condition(node: exp.Expression, scope: Scope) -> str:
         return _comparison(node, scope)
     if isinstance(node, exp.Between | exp.Exists | exp.Like | exp.Glob | exp.Escape) or _is_call(node, "json_valid"):
         return _predicate(node, scope)
+    if isinstance(node, exp.Null):  # as in ``check (null or …)``: neither true nor false on both sides
+        return "null"
     operand = _operand(node, scope)
     if operand.kind == "boolean":
         return operand.sql

@@ -66,6 +66,8 @@ class Scalars(Windows):
         column = find_column(unwrapped(argument), self.scope)
         if column is not None and is_bytes(column):
             return Operand.of(f"octet_length({column.sql})", PgType("integer"))
+        if column is not None and column.type.name in INTEGER_TYPES:  # as its digits
+            return Operand.of(f"length({self._as_text(self.value(argument))})", PgType("integer"))
         (text,) = self.texts([argument])  # characters on both sides; a NUL, where SQLite stops, is not in the target
         return Operand.of(f"length({text})", PgType("integer"))
 
