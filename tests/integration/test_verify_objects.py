@@ -158,6 +158,10 @@ DAMAGE = {
         "folded",
     ),
     "another collation": ('alter table child alter name type text collate "POSIX"', "name"),
+    "a collation of the same name": (
+        'create collation "C" (locale = \'POSIX\'); alter table child alter name type text collate public."C"',
+        "name",
+    ),
     "a collation missing": ('alter table child alter name type text collate "default"', "name"),
     "a collation too much": ('alter table child alter note type text collate "C"', "note"),
     "another predicate": (

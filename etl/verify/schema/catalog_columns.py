@@ -45,7 +45,9 @@ select t.relname as table, a.attname as name, a.attnotnull as not_null, a.attide
        coalesce(m.typtype, w.typtype)::text as kind_of_type,
        a.attgenerated::text as generated, pg_catalog.pg_get_expr(f.adbin, f.adrelid) as expression,
        pg_catalog.format_type(a.atttypid, null) as full_type,
-       case when a.attcollation <> y.typcollation then l.collname::text end as collation,
+       case when a.attcollation <> y.typcollation then format(
+            case when l.collisdeterministic and l.collnamespace <> 'pg_catalog'::regnamespace
+                 then '"%s"."%s"' else '"%2$s"' end, l.collnamespace::regnamespace, l.collname) end as collation,
        case when not l.collisdeterministic then coalesce(
            to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate) end as nondeterministic_locale,
        coalesce(z.typname, y.typname) as type,
@@ -78,7 +80,7 @@ class Column:
     expression: str | None  # of its default, or by which it is generated, in PostgreSQL's words
     full_type: str  # without modifiers, as a cast names it
     kind_of_type: str  # as typtype, of an array's elements: b for a base type, d for a domain, e for an enum
-    collation: str | None  # None for the one that its type has
+    collation: str | None  # quoted; with its schema where that tells it from the system's; None for its type's own
     nondeterministic_locale: str | None  # of a collation under which different texts may be the same
 
     @property

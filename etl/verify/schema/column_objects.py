@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.model import NOCASE_COLLATION, NOCASE_LOCALE, ColumnPlan, Difference, TablePlan
+from etl.verify.readings import quoted
 from etl.verify.schema.catalog_columns import Column
 from etl.verify.schema.catalog_rows import Catalog
 from etl.verify.schema.object_differences import object_difference
@@ -33,7 +34,8 @@ def _planned(column: ColumnPlan) -> str:
     said = str(column.type) + (" not null" if column.not_null else "") + (IDENTITIES["d"] if column.identity else "")
     said += _kind_of_generation(column.generated is not None, column.virtual)
     said += " default" if column.default is not None else ""
-    return said + _collated(column.collation, NOCASE_LOCALE if column.collation == NOCASE_COLLATION else None)
+    collation = quoted(column.collation) if column.collation else None
+    return said + _collated(collation, NOCASE_LOCALE if column.collation == NOCASE_COLLATION else None)
 
 
 def _found(there: Column, column: ColumnPlan, in_key: bool) -> str:
@@ -51,7 +53,7 @@ def _found(there: Column, column: ColumnPlan, in_key: bool) -> str:
 
 def _collated(name: str | None, nondeterministic_locale: str | None) -> str:
     rule = f" (not deterministic, {nondeterministic_locale})" if nondeterministic_locale else ""
-    return f' collate "{name}"{rule}' if name else ""
+    return f" collate {name}{rule}" if name else ""
 
 
 def _kind_of_generation(generated: bool, virtual: bool) -> str:
