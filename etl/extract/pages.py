@@ -20,6 +20,7 @@ from etl.model import Affinity, SourceColumn, SourcePage, SourceTable, SourceVal
 from etl.threads import in_thread
 
 MAX_PAGE_ROWS = 16_384
+TERMS_A_SUM = 50
 SMALL_PAGE_ROWS = 1_000  # where the largest row allows fewer than this, pages are cut by lengths
 SPLIT_CLASSES = (
     ("integer", pa.int64()),
@@ -77,7 +78,10 @@ class Reading:
         rows = page_bytes // max(1, self.table.largest_row_bytes)
         if rows >= SMALL_PAGE_ROWS:
             return [min(MAX_PAGE_ROWS, rows)]
-        lengths = " + ".join(f"ifnull(octet_length({quote(c.name)}), 0)" for c in self.columns)
+        terms = [f"ifnull(octet_length({quote(c.name)}), 0)" for c in self.columns]
+        # a sum of sums: SQLite reads an expression only up to a depth of 1,000
+        sums = (" + ".join(terms[start : start + TERMS_A_SUM]) for start in range(0, len(terms), TERMS_A_SUM))
+        lengths = f"({') + ('.join(sums)})"
         # octet_length reads the record's header, no overflow page, so that planning costs little beside reading
         sizes = self.reader.query(
             f"select {lengths} from {quote(self.table.name)} {self._range(after)} limit {MAX_PAGE_ROWS}",

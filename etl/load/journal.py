@@ -24,6 +24,7 @@ T = TypeVar("T")
 PREFIX = "etl_loading_"
 MARKER = "staging schema of an etl run: everything in it is named in its table etl_journal"
 JOURNAL = "etl_journal"
+JOURNAL_NAMES = frozenset({JOURNAL, f"{JOURNAL}_pkey", f"{JOURNAL}_number_seq"})
 DROP_BATCH = 100  # 1,500 tables in one DROP exhaust the server's lock table
 
 

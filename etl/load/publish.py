@@ -15,7 +15,7 @@ from etl.load.circumstances import check_publications
 from etl.load.collations import move_collations
 from etl.load.commit import commit, uncommitted
 from etl.load.connect import Lender, named_errors, quote
-from etl.load.journal import Staging, batches
+from etl.load.journal import JOURNAL_NAMES, Staging, batches
 from etl.load.privileges import check_roles, settle_privileges
 from etl.load.replacement import NOTHING, Replacing, check_replacement, read_replacement
 from etl.model import Plan
@@ -36,11 +36,22 @@ async def check_target(
         await check_privileges(connection, plan.schema, lent)
         await check_roles(connection, plan)
         await check_publications(connection)
+        check_own_names(plan.created)
         await check_room(connection, plan.created, replacing.tables)
         if replacing.tables:
             await check_replacement(connection, plan.created, replacing.dependents)
     elif plan.views:
         await check_roles(connection, plan)
+
+
+def check_own_names(plan: Plan) -> None:
+    """Raise TargetError for tables of the plan that are called as the journal beside them in the staging schema."""
+    names = {table.name for table in plan.tables} | {index.name for table in plan.tables for index in table.indexes}
+    if clash := sorted((names | {view.name for view in plan.views}) & JOURNAL_NAMES):
+        raise TargetError(
+            f"{clash[0]} is the name of this run's own journal, which stands beside the tables while they are built",
+            "rename it for the move: alter table … rename to … in a copy of the source, and back in PostgreSQL",
+        )
 
 
 async def check_privileges(connection: asyncpg.Connection, schema: str, lent: str | None) -> None:

@@ -22,6 +22,7 @@ BATCH_BYTES = 4 << 20
 MAX_BATCH_ROWS = 12_288  # of narrow rows: the fewer batches, the less each value costs, and the more memory
 FEW_ROWS = 512  # batches smaller than this cost time, so there the lengths of all rows are worth a look
 WINDOW_ROWS = 1_024  # how finely the lengths are looked at, and the largest batch where that is needed
+TERMS_A_SUM = 50
 MAX_RUNS = 64  # each run skips the rows before it: beyond this the smallest batches rule for the rest
 LARGE_BYTES = 32 << 20  # a batch of so many, which is a single row, is held once and alone
 _UNBOUNDED = 1 << 62
@@ -66,8 +67,10 @@ def _windows(connection: Connection, table: TablePlan) -> Iterator[NDArray[np.in
     from etl.verify.source import execute
 
     names = [quoted(column.source.name) for column in table.columns]
-    terms = "+".join(f"ifnull(octet_length({name}),0)" for name in names)
-    sql = f"select {terms} from {quoted(table.source.name)} not indexed"
+    lengths = [f"ifnull(octet_length({name}),0)" for name in names]
+    # a sum of sums: SQLite reads an expression only up to a depth of 1,000
+    sums = ("+".join(lengths[start : start + TERMS_A_SUM]) for start in range(0, len(lengths), TERMS_A_SUM))
+    sql = f"select ({')+('.join(sums)}) from {quoted(table.source.name)} not indexed"
     with closing(execute(connection, sql, WINDOW_ROWS)) as cursor:
         for batch in cursor.fetch_record_batch():
             if batch.num_rows:

@@ -128,6 +128,9 @@ def test_names_that_are_taken_stop_a_role_that_may_not_look_at_them(
     script = "create index wanted on t (name); create table v (a int);"
     done = etl("migrate", make_source(SCRIPT + script), mover, "--target-schema", "app", "--mode", "create")
     refused(done, "in the way of this run", "--target-schema")
+    own = 'create table "ETL_journal" (a int); create index etl_journal_pkey on "ETL_journal" (a);'
+    refused(etl("migrate", make_source(own, name="own.db"), mover, "--target-schema", "app"),
+            "etl_journal_pkey is the name of this run's own journal", "rename it")  # fmt: skip
     for name in ("index app.wanted", "sequence app.t_id_seq", "type app.t_pkey", "view app.v"):
         assert name in done.errors[0]
 

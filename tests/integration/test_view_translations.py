@@ -41,6 +41,7 @@ TRANSLATED = {
     "natural": "select * from item natural join (select kind, n as m from part)",
     "natural_left": "select * from part natural left join loose",
     "natural_of_none": "select * from tree natural join loose",
+    "set_operations": "select id from item intersect select n from part except select 2 order by 1",
     "by_using": "select id, kind, item.n, part.n as m, part.* from item join part using (id, kind)",
     "right_join": "select i.id, p.id as part, p.note from item i right join part p on p.item_id = i.id",
     "full_join": "select i.name, p.note from item i full outer join part p on p.item_id = i.id",

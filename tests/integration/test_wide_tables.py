@@ -23,7 +23,12 @@ def test_a_table_of_1500_columns_arrives_and_is_verified(
         (key, *(None if (place + key) % 9 == 0 else TYPES[kind] for place, kind in enumerate(kinds)))
         for key in (1, 2, 3)
     ]
-    done = etl("migrate", make_source(f"create table w (id integer primary key, {columns})", {"w": rows}), database_dsn)
+    script = (
+        f"create table w (id integer primary key, {columns}); create table large (id integer primary key, {columns})"
+    )
+    large = [(1, *("y" * 9_000 if place == 2 else None for place in range(WIDTH - 1)))]
+    large += [(2, *("y" * 3_000_000 if place == 2 else None for place in range(WIDTH - 1)))]
+    done = etl("migrate", make_source(script, {"w": rows, "large": large}), database_dsn)
     assert done.status == 0, done.err
     found = asyncio.run(fetch(database_dsn, "select count(*), count(c0), bool_and(c1), min(c2), sum(c1497) from w"))
     assert tuple(found) == (3, 3, True, "t", 21)

@@ -242,6 +242,9 @@ async def test_columns_that_postgresql_forbids_get_a_suffix(plan_case) -> None:
     names = [column.name for column in target_table(plan, "boxes").columns]
     assert names == ["xmin_", "xmax_", "ctid__1", "tableoid_", "ctid_", "_"]
     assert sum("boxes: the column" in note for note in plan.notes) == 5
+    assert {table.source.name: table.name for table in plan.tables if table.source.name in {"", "_"}} == {
+        "": "__1", "_": "_"
+    }  # fmt: skip
 
 
 async def test_names_fold_ascii_only(plan_case) -> None:

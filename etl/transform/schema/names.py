@@ -23,8 +23,8 @@ class Namespace:
         self.lowercase = lowercase
 
     def take(self, wanted: str) -> str:
-        """``wanted`` shortened to 63 bytes, with a suffix when it is taken."""
-        wanted = fold(wanted) if self.lowercase else wanted
+        """``wanted`` shortened to 63 bytes, an underscore for no name at all; with a suffix when it is taken."""
+        wanted = (fold(wanted) if self.lowercase else wanted) or "_"
         name = fit(wanted)
         number = 1
         while name in self.taken:
@@ -32,6 +32,11 @@ class Namespace:
             number += 1
         self.taken.add(name)
         return name
+
+
+def is_allowed(name: str) -> bool:
+    """Whether a relation may be called so."""
+    return bool(name) and name == fit(name)
 
 
 def column_names(names: Iterable[str], *, lowercase: bool = False) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ from etl.transform.schema.foreign_keys import ForeignKeyPlanner
 from etl.transform.schema.generation import GeneratedColumns
 from etl.transform.schema.grants import parse_grants
 from etl.transform.schema.indexes import IndexPlanner
-from etl.transform.schema.names import Namespace, column_names, fold
+from etl.transform.schema.names import Namespace, column_names, fold, is_allowed
 from etl.transform.schema.references import resolve_references
 from etl.transform.schema.selection import require_readable, select_tables
 from etl.transform.schema.syntax import Untranslatable
@@ -67,7 +67,8 @@ def plan_tables(catalog: SourceCatalog, census: Census, options: Options) -> Pla
     references = resolve_references(catalog)
     types = choose_types(catalog, census, casts, references)
     relations = Namespace(lowercase=options.lowercase)
-    target_names = {table.name: relations.take(table.name) for table in catalog.tables}
+    kept_first = sorted((table.name for table in catalog.tables), key=lambda name: not is_allowed(name))
+    target_names = {name: relations.take(name) for name in kept_first}
     # names that the user chose come before those that are derived
     index_names = {
         index.name: relations.take(index.name)
@@ -121,7 +122,7 @@ class TablePlanner:
             )
         self.definition = self._read_definition()
         if not self._is_kept(self.table.name, self.name):
-            self.notes.append(f"{self.table.name}: the table is called {self.name}, PostgreSQL allows 63 bytes")
+            self.notes.append(f"{self.table.name}: the table is called {self.name}, PostgreSQL allows 1 to 63 bytes")
 
     def plan(self) -> TablePlan:
         """The table without its foreign keys, which need the other tables' keys."""

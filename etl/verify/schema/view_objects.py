@@ -10,7 +10,8 @@ are compared as a table's. Nothing is executed and nothing is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -21,6 +22,7 @@ from etl.verify.schema.collation_clauses import collations_in, with_casts
 
 SCHEMA = "\0"  # stands for the schema in the query of a ViewPlan
 
+_PART = re.compile(r'"\*SELECT\* \d+"\.')
 _VIEWS = (
     "select c.relname as name, array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.oid"
     " and a.attnum > 0 order by a.attnum) as columns from pg_catalog.pg_class c"
@@ -81,9 +83,43 @@ async def _explained(target: asyncpg.Connection, query: str) -> Any:
     """How the query would be executed; None where the server cannot read it."""
     try:
         async with target.transaction():  # inside a running one a savepoint
-            return json.loads(await target.fetchval(f"explain (verbose, costs off, format json) {query}"))
+            explained: str = await target.fetchval(f"explain (verbose, costs off, format json) {query}")
     except asyncpg.PostgresError:
         return None
+    return _by_places(json.loads(explained))
+
+
+def _by_places(plan: Any) -> Any:
+    """The plan with the columns that parts of INTERSECT and EXCEPT hand on called by their places.
+
+    Which names they have there is of no effect, and in the server's own words these are others than in ours.
+    """
+    places: dict[str, str] = {}
+    for node in _nodes(plan):
+        part = f'"{node.get("Alias", "")}".'
+        if _PART.fullmatch(part):
+            told = {column: f"{part}{place}" for place, column in enumerate(node["Output"]) if column.startswith(part)}
+            places = told | places
+    if not places:
+        return plan
+    names = "|".join(map(re.escape, sorted(places, key=len, reverse=True)))
+    return _renamed(plan, re.compile(rf'(?:{names})(?![\w$"])'), places)
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the plan."""
+    if isinstance(plan, dict):
+        yield plan
+    for part in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
+        yield from _nodes(part)
+
+
+def _renamed(plan: Any, names: re.Pattern[str], places: Mapping[str, str]) -> Any:
+    if isinstance(plan, dict):
+        return {key: _renamed(value, names, places) for key, value in plan.items()}
+    if isinstance(plan, list):
+        return [_renamed(value, names, places) for value in plan]
+    return names.sub(lambda found: places[found[0]], plan) if isinstance(plan, str) else plan
 
 
 def _listed(names: Sequence[str]) -> str:

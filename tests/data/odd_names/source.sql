@@ -16,3 +16,5 @@ create index "😀 index" on "😀" ("😀");
 create table "äb" ("Ä" int check ("Ä" > 0), "ä" text references "ÄB");
 create table "ÄB" (code text primary key);
 create index "per%cent" on "quo""te" ("per%cent");
+create table "" (id integer primary key, "" int unique, constraint "" check (id > 0));
+create table _ (id integer primary key);
