@@ -124,17 +124,21 @@ class LargeRows(Digested):
     Invariant: equal are bytes of the same number and the same SHA-256.
     """
 
-    def __init__(self, rows: Sequence[bytes | memoryview], source_bytes: int, places: Sequence[int]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[bytes | memoryview],
+        sent: Sequence[bytes | memoryview] | None,
+        source_bytes: int,
+        places: Sequence[int],
+    ) -> None:
+        """``sent`` are the rows as the server sends them, None where nobody knows."""
         given = cast(Sequence[bytes], rows)  # any buffer does
         self.source_bytes = source_bytes
         self.digests = digests(given)
         self._keys = [key_digest(row, value, places) for row, value in zip(given, self.digests, strict=True)]
         self._sizes = list(map(len, given))
-        self._proof = _proof_of(given)
-
-    @property
-    def byte_count(self) -> int:
-        return sum(self._sizes)
+        self.byte_count = sum(map(len, given if sent is None else sent))
+        self._proof = None if sent is None else _proof_of(sent)
 
     def key(self, place: int, places: Sequence[int]) -> int:
         return self._keys[place]
@@ -143,7 +147,7 @@ class LargeRows(Digested):
         return sum(self._sizes[-count:])
 
     def equals(self, chunks: Sequence[Chunk]) -> bool:
-        """Whether these are the bytes of the rows."""
+        """Whether these are the rows as the server sends them."""
         return sum(map(len, chunks)) == self.byte_count and _proof_of(chunks) == self._proof
 
 

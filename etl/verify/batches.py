@@ -50,6 +50,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 Expected = ExpectedRows | LargeRows
+LARGE_DOCUMENTS_BYTES = 8 << 20  # a batch with documents, whose comparison one by one holds them several times
 
 
 async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGenerator[Expected, None]:
@@ -59,8 +60,9 @@ async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGene
     def expect(rows: SourceRows) -> Expected:
         expected = expect_rows(rows, tally.table)
         tally.repeated_keys.note(expected)
-        if rows.bytes > LARGE_BYTES and not expected.documents:
-            return LargeRows(row_views(expected.rows), rows.bytes, tally.key_places)
+        if rows.bytes > (LARGE_DOCUMENTS_BYTES if expected.documents else LARGE_BYTES):
+            sent = None if expected.sent is None else row_views(expected.sent)
+            return LargeRows(row_views(expected.rows), sent, rows.bytes, tally.key_places)
         return expected
 
     async def build() -> Expected | None:

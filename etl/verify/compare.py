@@ -194,10 +194,10 @@ def _equal(sent: pa.Array, chunks: list[Chunk]) -> bool:
 
 async def _match_rows(source: Digested, byte_count: int, stream: CopyStream, tally: Tally) -> None:
     """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
-    chunks = await stream.peek(byte_count)
+    chunks = await stream.peek_chunks(byte_count)
     target, end, shift = await in_thread(_walk_and_align, chunks, source, len(source), tally.table)
     if shift > 0:  # the target has rows more: the batch's last rows may follow
-        chunks = await stream.peek(sum(map(len, chunks)) + source.bytes_of_last(shift) * 5 // 4 + 64)
+        chunks = await stream.peek_chunks(sum(map(len, chunks)) + source.bytes_of_last(shift) * 5 // 4 + 64)
         target, end, _ = await in_thread(_walk_and_align, chunks, source, len(source) + shift, tally.table)
     await in_thread(tally.add_batch, source, target)
     del chunks, target  # with the views that they are

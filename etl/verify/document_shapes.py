@@ -60,7 +60,7 @@ def learn_shape(text: bytes) -> Shape | None:
     except (ValueError, RecursionError):
         return None
     anchors = tuple(reader.anchors())
-    if len(reader.slots) > MAX_SLOTS or len(anchors) != len(reader.runs):
+    if len(anchors) != len(reader.runs):
         return None
     strings = {slot: quote for slot, quote in enumerate(reader.slots) if quote is not None}
     printed = (tuple(_merged(_print(value, spelling))) for spelling in (CANONICAL, JSONB))
@@ -163,6 +163,8 @@ class _Reader:
         self._advance(self._end)
 
     def _take_slot(self) -> int:
+        if len(self.slots) == MAX_SLOTS:
+            raise ValueError("too many scalars for a shape")
         self.runs[-1] += self._blank
         is_string = self._kind == "string"
         self.slots.append(self.quote_count if is_string else None)

@@ -181,7 +181,11 @@ def _document_field(cells: Cells, kind: PgType, reading: Reading) -> DocumentFie
             canonical = _placed(spelled.canonical, part.rows, cells.row_count)
             return DocumentField(canonical.payloads, canonical.lengths, _placed(sent, part.rows, cells.row_count))
     field = _varying_field(cells, kind, reading)
-    return DocumentField(field.payloads, field.lengths)
+    texts = cells.texts()
+    if kind.name != "json" or texts is None or any(part.storage is not StorageClass.TEXT for part in parts):
+        return DocumentField(field.payloads, field.lengths)
+    lengths = np.where(field.lengths < 0, field.lengths, widths_of(texts)).astype(np.int32)
+    return DocumentField(field.payloads, field.lengths, VaryingField(texts, lengths))  # json keeps its spelling
 
 
 def _placed(payloads: pa.Array, rows: NDArray[np.int64] | None, row_count: int) -> VaryingField:

@@ -7,6 +7,8 @@ equal keys has won, has those of the keys that are left and those within strings
 from __future__ import annotations
 
 import json
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from etl.verify.rows import ExpectedRows
 
 COLON, BACKSLASH = ord(":"), ord("\\")
 SAMPLE_COUNT = 5
-ESCAPED = b"\\u003"  # \u003a is a colon in the canonical form, and none in the text
+ESCAPED = re.compile(rb"\\u003[aA]")  # a colon in the canonical form, and none in the text
+LONG_BYTES = 1 << 12  # of a cell
 
 
 class RepeatedKeys:
@@ -57,7 +60,7 @@ def repeated_keys(texts: pa.Array, canonical: pa.Array) -> list[int]:
     Both are binary arrays of n cells; null texts are no text, as numbers are.
     """
     data = contents(texts)
-    has_escapes = bool((data == BACKSLASH).any()) and ESCAPED in data.tobytes()
+    has_escapes = bool((data == BACKSLASH).any()) and ESCAPED.search(data.data) is not None
     held = texts.is_valid().to_numpy(zero_copy_only=False)
     only_texts = not widths_of(texts)[~held].any() and not widths_of(canonical)[~held].any()
     if not has_escapes and only_texts and _count(data) == _count(contents(canonical)):
@@ -70,7 +73,7 @@ def repeated_keys(texts: pa.Array, canonical: pa.Array) -> list[int]:
 
 
 def is_one(text: bytes, *, lost_colons: bool) -> bool:
-    return repeats_key(text, otherwise=lost_colons) if ESCAPED in text else lost_colons
+    return repeats_key(text, otherwise=lost_colons) if ESCAPED.search(text) else lost_colons
 
 
 def repeats_key(text: bytes, *, otherwise: bool) -> bool:
@@ -100,7 +103,9 @@ def _count(data: NDArray[np.uint8]) -> int:
 
 def colons(array: pa.Array) -> NDArray[np.int64]:
     """How many colons each cell has."""
-    marks = contents(array) == COLON
+    data = contents(array)
     ends = np.cumsum(np.maximum(widths_of(array), 0))
-    totals = np.concatenate(([0], np.cumsum(marks)))[np.concatenate(([0], ends))]
+    if len(data) > LONG_BYTES * len(array):  # the sums below have eight bytes for each
+        return np.array([_count(data[start:end]) for start, end in pairwise([0, *ends.tolist()])], np.int64)
+    totals = np.concatenate(([0], np.cumsum(data == COLON)))[np.concatenate(([0], ends))]
     return np.diff(totals)

@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.verify import short_scalars as scalars
+from etl.verify.document_marks import escaped_of
 from etl.verify.document_shapes import JSONB, Anchor, Piece, Shape, learn_shape
-from etl.verify.documents import canonical_document, is_doubtful
+from etl.verify.documents import LARGE_DOCUMENT_BYTES, canonical_document, is_doubtful
+from etl.verify.fixed_rules import widths_of
 from etl.verify.pieces import every
 
 MAX_SHAPES = 12  # in one batch
@@ -31,7 +33,7 @@ SCALAR = r"^(?:true|false|null|0|-?0\.[0-9]*[1-9]|-?[1-9][0-9]*(?:\.[0-9]*[1-9])
 LONG = 1_000  # characters of a number; the specification knows how long it may be at all
 
 Places = NDArray[Any]  # of integers
-_QUOTE, _BACKSLASH, _BLANK = ord('"'), ord("\\"), ord(" ")
+_QUOTE, _BLANK = ord('"'), ord(" ")
 _CANONICAL_ESCAPES = np.zeros(256, np.bool_)
 _CANONICAL_ESCAPES[list(b'"\\bfnrt')] = True
 
@@ -46,7 +48,7 @@ class Respelled:
 
 def respell(texts: pa.Array) -> Respelled | None:
     """Both spellings of every cell of a binary array without nulls, or None where the shapes do not help."""
-    if not len(texts) or not _is_utf8(texts):
+    if not len(texts) or int(widths_of(texts).max()) > LARGE_DOCUMENT_BYTES or not _is_utf8(texts):
         return None
     bytes_of = _Bytes(texts)
     found: list[tuple[Places, Respelled]] = []
@@ -121,7 +123,7 @@ class _Bytes:
         self.words = np.ndarray((end - first + 1,), "<u8", self.data, 0, (1,))
         self.starts = offsets[:-1].astype(np.int64) - first
         self.ends = offsets[1:].astype(np.int64) - first
-        escaped = self._escaped()
+        escaped = escaped_of(self.data)
         letters = self.data[escaped]
         quotes = np.flatnonzero(self.data == _QUOTE)
         self.quotes = np.delete(quotes, np.searchsorted(quotes, escaped[letters == _QUOTE]))
@@ -129,16 +131,6 @@ class _Bytes:
         self.first_quote = edges[:-1]
         self.quote_counts = np.diff(edges)
         self._odd = np.concatenate((escaped[~_CANONICAL_ESCAPES[letters]] - 1, self._controls()))
-
-    def _escaped(self) -> Places:
-        """Where the characters stand that a backslash escapes: of a row of backslashes each second one."""
-        backslashes = np.flatnonzero(self.data == _BACKSLASH)
-        if not len(backslashes):
-            return backslashes
-        places = np.arange(len(backslashes))
-        heads = np.where(np.diff(backslashes, prepend=-2) != 1, places, 0)
-        firsts: Places = backslashes[(places - np.maximum.accumulate(heads)) % 2 == 0]
-        return firsts + 1
 
     def _controls(self) -> Places:
         return np.flatnonzero(self.data[:-WORD] < _BLANK)

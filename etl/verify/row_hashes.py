@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from etl.model import TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.documents import jsonb_document_by_token
+from etl.verify.document_tokens import jsonb_document_by_token
+from etl.verify.documents import LARGE_DOCUMENT_BYTES
 from etl.verify.expected import DocumentField, Field, VaryingField, expected_field
 from etl.verify.fixed_rules import widths_of
 from etl.verify.readings import quoted
@@ -110,8 +111,9 @@ def _as_sent(field: DocumentField, cells: Cells, is_jsonb: bool) -> Field:
     if field.sent is not None:
         return field.sent
     texts = cells.texts()
-    documents = field.payloads if texts is None else pc.coalesce(texts, field.payloads)
-    documents = pc.if_else(pa.array(field.lengths >= 0), documents, pa.scalar(b"", pa.binary()))
+    documents = field.payloads if texts is None else pc.coalesce(texts, field.payloads) if texts.null_count else texts
+    if (field.lengths < 0).any():
+        documents = pc.if_else(pa.array(field.lengths >= 0), documents, pa.scalar(b"", pa.binary()))
     if is_jsonb:
         documents = pa.array([_as_jsonb(text) for text in row_list(documents)], pa.binary())
     return VaryingField(documents, np.where(field.lengths < 0, field.lengths, widths_of(documents)).astype(np.int32))
@@ -120,5 +122,7 @@ def _as_sent(field: DocumentField, cells: Cells, is_jsonb: bool) -> Field:
 def _as_jsonb(text: bytes) -> bytes:
     if not text:
         return text
+    if len(text) > LARGE_DOCUMENT_BYTES:  # its tree would be ten times as large: let it be in jsonb's spelling already
+        return VERSION + text
     document = jsonb_document(text)
     return VERSION + (jsonb_document_by_token(text) or b"") if document is None else document

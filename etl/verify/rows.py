@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from etl.errors import TargetError
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
-from etl.verify.documents import canonical_documents
+from etl.verify.documents import LARGE_DOCUMENT_BYTES, canonical_document, canonical_documents
 from etl.verify.expected import DocumentField, Field, VaryingField, expected_field, is_document
 from etl.verify.fixed_rules import offsets_of
+from etl.verify.large_documents import canonical_large_document
 from etl.verify.pieces import interleaved
 from etl.verify.row_join import RowJoin, cells_of
 
@@ -185,8 +186,8 @@ def viewed(chunk: bytes | bytearray | memoryview) -> bytes | memoryview:
 def walk_rows(stream: bytes | memoryview, table: TablePlan, limit: int | None = None) -> tuple[list[bytes], list[int]]:
     """Cut a COPY stream into canonical rows: the complete ones, and where each begins and the last ends.
 
-    Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete. Of a memoryview the rows
-    are views, but for those with documents.
+    Stops at the end of the copy, after ``limit`` rows, or before a row that is not complete. Rows without documents are
+    views where the stream is one.
     """
     starts = [0]
     most = len(stream) if limit is None else limit
@@ -209,8 +210,6 @@ def walk_rows(stream: bytes | memoryview, table: TablePlan, limit: int | None = 
     versioned = {
         place: column.type.name == "jsonb" for place, column in enumerate(table.columns) if is_document(column.type)
     }
-    if versioned and isinstance(stream, memoryview):
-        stream = bytes(stream[: starts[-1]])
     rows = [cast(bytes, stream[start:end]) for start, end in pairwise(starts)]  # any buffer does
     return (_canonical_rows(rows, versioned) if versioned else rows), starts
 
@@ -221,7 +220,8 @@ def _canonical_rows(rows: list[bytes], versioned: dict[int, bool]) -> list[bytes
     for place, skip in versioned.items():
         texts = [row[place] for row in split]
         found = [text[int(skip) :] for text in texts if text is not None]
-        documents = iter(_target_documents(found))
+        is_large = any(len(text) > LARGE_DOCUMENT_BYTES for text in found)
+        documents = map(_target_document, found) if is_large else iter(_target_documents(found))
         for row, text in zip(split, texts, strict=True):
             row[place] = None if text is None else next(documents)
     return list(map(join_row, split))
@@ -252,8 +252,16 @@ def join_row(payloads: Sequence[bytes | None]) -> bytes:
     return b"".join(parts)
 
 
+def _target_document(text: bytes) -> bytes:
+    """One document without a copy of it, where it is large."""
+    document = canonical_large_document(text) if len(text) > LARGE_DOCUMENT_BYTES else canonical_document(bytes(text))
+    return text if document is None else cast(bytes, document)  # any buffer does
+
+
 def _target_documents(texts: list[bytes]) -> list[bytes]:
-    listed: list[bytes] = canonical_or_text(pa.array(texts, pa.binary())).to_numpy(zero_copy_only=False).tolist()
+    listed: list[bytes] = (
+        canonical_or_text(pa.array(map(bytes, texts), pa.binary())).to_numpy(zero_copy_only=False).tolist()
+    )
     return listed
 
 

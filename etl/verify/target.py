@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from types import TracebackType
 
 import asyncpg
@@ -162,6 +163,12 @@ class CopyStream:
             missing -= len(peeked[-1])
         self._lend(byte_count - missing)
         return peeked
+
+    async def peek_chunks(self, byte_count: int) -> list[Chunk]:
+        """The same, and the rest of the rows that have arrived with them."""
+        chunks = list(islice(self._chunks, len(await self.peek(byte_count))))
+        self._lend(sum(map(len, chunks)))
+        return chunks
 
     async def peek_rows(self) -> Chunk:
         """Some whole rows, as they have arrived, which stay in the stream; empty at the end of the copy."""

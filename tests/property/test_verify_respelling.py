@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.verify.documents import canonical_document, canonical_document_by_token
+from etl.verify.document_tokens import canonical_document_by_token
+from etl.verify.documents import canonical_document
 from etl.verify.respelling import respell
 
 SCALARS = (

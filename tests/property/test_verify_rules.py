@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from etl.model import PgType, StorageClass
 from etl.verify.cells import Cells
-from etl.verify.documents import canonical_document, canonical_document_by_token, canonical_documents
+from etl.verify.document_tokens import canonical_document_by_token
+from etl.verify.documents import canonical_document, canonical_documents
 from etl.verify.equivalents import expected_payload
 from etl.verify.expected import FixedField, expected_field
 from etl.verify.wire import date_of, days_since_2000, pack_numeric, unpack_numeric

@@ -7,10 +7,10 @@ import re
 import pyarrow as pa
 import pytest
 
+from etl.verify.document_tokens import canonical_document_by_token
 from etl.verify.documents import (
     DOUBTFUL,
     canonical_document,
-    canonical_document_by_token,
     canonical_documents,
 )
 
