@@ -70,3 +70,17 @@ def test_a_cast_of_a_column_that_is_there_is_told_to_have_no_say(
     assert done.status == 0, done.out + done.err
     assert "thing.size: --cast has no say, the target's own column is integer" in done.out
     assert "thing.id: --cast" not in done.out
+
+
+def test_a_table_of_another_kind_is_named_once_and_left_as_it_is(
+    etl: EtlCommand, make_source: MakeSource, database_dsn: str
+) -> None:
+    """As the search index of an application, which it makes anew: no flag on its columns leads anywhere."""
+    source = make_source("create table entry (id integer primary key, body text not null); create table t (a int);")
+    entry = "create table entry (id int primary key, body tsvector not null, title text not null default '')"
+    run_apart(execute(database_dsn, f"{entry}; create table t (a int)"))
+    refused = etl("migrate", source, database_dsn)
+    assert refused.status == 1
+    assert refused.errors[0].count("entry.body") == 1
+    assert refused.hints[0].startswith("--keep 'entry' leaves the table as the target has it;")
+    assert etl("migrate", source, database_dsn, "--keep", "entry").status == 0

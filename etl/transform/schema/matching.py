@@ -103,6 +103,7 @@ class _Matching:
     tables: Sequence[TablePlan]  # of the run
     problems: list[tuple[str, str]] = field(default_factory=list)  # what, and the flag or command that solves it
     notes: list[str] = field(default_factory=list)
+    refused: set[tuple[str, str]] = field(default_factory=set)  # table and column of the target, already a problem
 
     def match(self, table: TablePlan, there: TargetTable | None) -> TablePlan:
         """The table under its way; where something is wrong, whatever, and a problem more."""
@@ -127,7 +128,8 @@ class _Matching:
             owner = f", or: alter table {self._quoted(there)} no force row level security" if there.is_owned else ""
             self.problems.append((what, f"connect as a role with bypassrls{owner}"))
         for column in there.columns:
-            if column.not_null and not column.has_default and not column.generated and column.name not in names:
+            is_told = column.name in names or (there.name, column.name) in self.refused
+            if column.not_null and not column.has_default and not column.generated and not is_told:
                 what = f"{there.name}.{column.name}: is NOT NULL in the target without a default, and gets no value"
                 alter = f"alter table {self._quoted(there)} alter {quote(column.name)} set default …"
                 self.problems.append((what, f"give it one: {alter}"))
@@ -175,7 +177,11 @@ class _Matching:
             if target.generated:
                 self.notes.append(f"{place}: left out, the target computes {there.name}.{target.name} itself")
                 return None
-            self.problems.append((error.message, error.hint or how_to_ignore(place)))
+            hint = error.hint or how_to_ignore(place)
+            if target.not_null and not target.has_default:  # to leave the column out alone would not do
+                hint = f"--keep '{table.source.name}' leaves the table as the target has it"
+            self.problems.append((error.message, hint))
+            self.refused.add((there.name, target.name))
             return None
         if column.source.name == table.source.rowid_alias:
             self.notes += exhausted_sequence(table.source, target)
