@@ -48,6 +48,17 @@ where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p')
 """
 
 
+_HEIRS = """
+select p.relname as parent, n.nspname as schema, c.relname as name
+from pg_catalog.pg_inherits i
+join pg_catalog.pg_class p on p.oid = i.inhparent and p.relkind = 'r'
+join pg_catalog.pg_class c on c.oid = i.inhrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where i.inhparent = any($1::oid[])
+order by 1, 2, 3
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTable:
     """A table of the application's as this role has it."""
@@ -104,6 +115,7 @@ class Fill:
         occupied = {name: table for name, table in self._tables.items() if await self._has_rows(table)}
         refuse_occupied([table.name for name, table in occupied.items() if not self._may_empty(name)])
         oids = [table.oid for table in self._tables.values()]
+        await self._refuse_heirs(oids)
         self._sequences = await read_sequences(self.connection, oids)
         keys = await read_foreign_keys(self.connection, oids)
         ours = [key for key in keys if key.is_ours and (not self._alone or {key.child, key.parent} <= set(oids))]
@@ -147,6 +159,16 @@ class Fill:
         only = "only " if table.is_plain else ""
         return bool(await self.connection.fetchval(f"select exists (select from {only}{table.name})"))
 
+    async def _refuse_heirs(self, oids: Sequence[int]) -> None:
+        """Raise TargetOccupiedError for rows of tables that inherit from one to be filled, which shows them too."""
+        for heir in await self.connection.fetch(_HEIRS, oids):
+            name = f"{quote(heir['schema'])}.{quote(heir['name'])}"
+            if await self.connection.fetchval(f"select exists (select from {name})"):
+                raise TargetOccupiedError(
+                    f"{name}, which inherits from {heir['parent']}, holds rows: {heir['parent']} shows them as well",
+                    f"empty it yourself, or leave {heir['parent']} as it is with --keep",
+                )
+
     async def _empty(self, occupied: Sequence[OwnTable]) -> None:
         """One TRUNCATE names them all, since foreign keys that the role cannot take away stand between them."""
         ours = {table.oid for table in self._tables.values()}
@@ -154,7 +176,7 @@ class Fill:
             if outside := [key.shown for key in self._in_place if key.parent == table.oid and key.child not in ours]:
                 raise TargetOccupiedError(
                     f"{table.name} holds rows, and {outside[0]}, which is not part of the run, references it",
-                    "run as the owner of that table, or empty both yourself",
+                    "run as the owner of that table, with its triggers enabled, or empty both yourself",
                 )
         if occupied:
             names = [f"{'only ' if table.is_plain else ''}{table.name}" for table in self._closed_by_keys(occupied)]

@@ -22,7 +22,9 @@ select k.conname as name, k.conrelid as child, k.confrelid as parent, n.nspname 
        pg_catalog.pg_get_constraintdef(k.oid) as definition,
        pg_catalog.obj_description(k.oid, 'pg_constraint') as comment,
        pg_catalog.pg_has_role(c.relowner, 'usage')
-       and pg_catalog.has_table_privilege(k.confrelid, 'references') as is_ours
+       and pg_catalog.has_table_privilege(k.confrelid, 'references')
+       and not exists (select from pg_catalog.pg_trigger t where t.tgconstraint = k.oid and t.tgenabled <> 'O')
+           as is_ours
 from pg_catalog.pg_constraint k
 join pg_catalog.pg_class c on c.oid = k.conrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -60,7 +62,11 @@ order by c.relispartition, n.nspname, c.relname, t.tgname
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key from or onto one of the tables; ``is_ours``: the role may drop it and make it again."""
+    """A foreign key from or onto one of the tables.
+
+    ``is_ours``: the role may drop it and make it again. One whose triggers were set otherwise (``disable trigger all``)
+    stays: a new one would have them enabled.
+    """
 
     name: str
     child: int  # oid

@@ -26,7 +26,7 @@ WAYS_OUT = (
 )
 IN_PLACE = (
     "correct or delete these rows; --orphans has no say while the foreign key stays where it is: run as the owner of"
-    " both tables, and without --per-table"
+    " both tables, with its triggers enabled, and without --per-table"
 )
 
 

@@ -180,6 +180,29 @@ def test_a_trigger_neither_fires_nor_changes_its_state(etl: EtlCommand, source: 
     assert definitions(database_dsn) == before
 
 
+def test_a_foreign_key_whose_triggers_are_off_stays_so(etl: EtlCommand, source: Path, database_dsn: str) -> None:
+    """`disable trigger all`, as for a bulk load, is a state of the application's like any other."""
+    run_apart(execute(database_dsn, *TARGET, "alter table book disable trigger all"))
+    states = "select tgrelid::regclass::text, tgtype, tgenabled from pg_trigger where tgconstraint <> 0 order by 1, 2"
+    before = rows_of(database_dsn, states)
+    done = etl("migrate", source, database_dsn)
+    assert (done.status, done.errors) == (0, []), done.out
+    assert rows_of(database_dsn, states) == before
+    assert {state for _, _, state in before} == {b"D", b"O"}
+
+
+def test_rows_of_a_table_that_inherits_are_told_before_any_is_moved(
+    etl: EtlCommand, source: Path, database_dsn: str
+) -> None:
+    """The table would show them beside its own, and --force does not reach them."""
+    heir = ("create table heir () inherits (author)", "insert into heir (id, name) values (99, 'x')")
+    run_apart(execute(database_dsn, *TARGET, *heir))
+    done = etl("migrate", source, database_dsn, "--force")
+    assert done.status == 1
+    assert 'error: "public"."heir", which inherits from author, holds rows' in done.errors[0]
+    assert rows_of(database_dsn, "select id from author") == [(99,)]
+
+
 def test_a_value_that_the_target_cannot_hold_leaves_everything_as_it_was(
     etl: EtlCommand, make_source: MakeSource, database_dsn: str
 ) -> None:
