@@ -24,6 +24,22 @@ order by 4, 1, 3
 """
 
 
+_BY_DEFAULT = """
+select distinct case when a.grantee = 0 then 'public'
+                     else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end as grantee
+from pg_catalog.pg_default_acl d cross join lateral pg_catalog.aclexplode(d.defaclacl) a
+where d.defaclobjtype = 'r' and d.defaclrole = current_user::regrole and a.grantee <> d.defaclrole
+  and d.defaclnamespace in (0, (select relnamespace from pg_catalog.pg_class where oid = $1))
+order by 1
+"""
+
+
+async def revoke_defaults(connection: asyncpg.Connection, oid: int, name: str) -> list[str]:
+    """REVOKE of what default privileges give to a relation called ``name`` that is made anew in place of ``oid``."""
+    grantees = [row["grantee"] for row in await connection.fetch(_BY_DEFAULT, oid)]
+    return [f"revoke all on table {name} from {', '.join(grantees)}"] if grantees else []
+
+
 async def acl_grants(
     connection: asyncpg.Connection, oid: int, name: str, *, kind: str = "table", columns: frozenset[str] | None = None
 ) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from etl.load.acl import acl_grants
+from etl.load.acl import acl_grants, revoke_defaults
 from etl.load.connect import literal, quote
 from etl.load.surroundings import TRIGGER_STATES, Removable, read_foreign_keys, removable_key
 
@@ -64,6 +64,9 @@ union
 select 'rule ' || r.rulename || ' on table ' || r.ev_class::regclass from pg_catalog.pg_rewrite r
 where r.ev_class = any($1::oid[]) and r.rulename <> '_RETURN'
 union
+select 'the replica identity of table ' || c.oid::regclass || ' by an index' from pg_catalog.pg_class c
+where c.oid = any($1::oid[]) and c.relreplident = 'i'
+union
 select 'row security of table ' || c.oid::regclass from pg_catalog.pg_class c
 where c.oid = any($1::oid[]) and c.relrowsecurity
 order by 1
@@ -108,6 +111,7 @@ async def _view(connection: asyncpg.Connection, row: asyncpg.Record) -> Removabl
     name = f"{quote(row['schema'])}.{quote(row['name'])}"
     options = f" with ({', '.join(row['options'])})" if row["options"] else ""
     restore = [f"create view {name}{options} as {row['definition']}"]
+    restore += await revoke_defaults(connection, row["oid"], name)
     restore += await acl_grants(connection, row["oid"], name)
     if row["comment"] is not None:
         restore.append(f"comment on view {name} is {literal(row['comment'])}")

@@ -19,14 +19,14 @@ from etl.load.acl import acl_grants
 from etl.load.connect import literal, named_errors, quote
 from etl.load.dependents import Dependents, read_dependents
 from etl.load.surroundings import remove, restore
-from etl.model import Plan
+from etl.model import Plan, TablePlan
 
 NAMED_AT_MOST = 10
 _OLD = """
 select c.oid, c.relname as name, c.relkind::text as kind, pg_catalog.pg_get_userbyid(c.relowner)::text as owner,
        current_user::text as role, pg_catalog.pg_has_role(c.relowner, 'usage') as is_owned,
        pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'create') as may_own,
-       pg_catalog.obj_description(c.oid, 'pg_class') as comment
+       pg_catalog.obj_description(c.oid, 'pg_class') as comment, c.relreplident::text as replica_identity
 from pg_catalog.pg_class c
 where c.relnamespace = to_regnamespace($1) and c.relname = any($2::text[]) and c.relkind in ('r', 'p', 'v')
 order by c.relname
@@ -35,6 +35,13 @@ _COMMENTS = """
 select a.attname as name, pg_catalog.col_description(a.attrelid, a.attnum) as comment from pg_catalog.pg_attribute a
 where a.attrelid = $1 and a.attnum > 0 and pg_catalog.col_description(a.attrelid, a.attnum) is not null
 """
+_INDEX_COMMENTS = """
+select c.relname as name, pg_catalog.obj_description(c.oid, 'pg_class') as comment
+from pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indexrelid
+where x.indrelid = $1 and pg_catalog.obj_description(c.oid, 'pg_class') is not null
+order by c.relname
+"""
+REPLICA_IDENTITIES = {"f": "full", "n": "nothing"}
 _PUBLICATIONS = """
 select p.pubname as name, pg_catalog.pg_has_role(p.pubowner, 'usage') as is_owned, {filter} as filter,
        {columns} as columns
@@ -143,23 +150,36 @@ async def _belongings(connection: asyncpg.Connection, plan: Plan, rows: Sequence
         name, table = f"{quote(plan.schema)}.{quote(row['name'])}", tables.get(row["name"])
         columns = frozenset(column.name for column in table.columns) if table else None
         statements += await acl_grants(connection, row["oid"], name, columns=columns)
+        statements += await _comments(connection, row, name, table)
         if table is not None:
-            statements += await _comments(connection, row, name, columns or frozenset())
             statements += await _publications(connection, row["oid"], name, columns or frozenset())
+            if identity := REPLICA_IDENTITIES.get(row["replica_identity"]):
+                statements.append(f"alter table {name} replica identity {identity}")
         if plan.owner is None and row["owner"] != row["role"]:
             statements.append(f"alter {'table' if table else 'view'} {name} owner to {quote(row['owner'])}")
     return statements
 
 
 async def _comments(
-    connection: asyncpg.Connection, row: asyncpg.Record, name: str, columns: frozenset[str]
+    connection: asyncpg.Connection, row: asyncpg.Record, name: str, table: TablePlan | None
 ) -> list[str]:
-    statements = [] if row["comment"] is None else [f"comment on table {name} is {literal(row['comment'])}"]
-    found = await connection.fetch(_COMMENTS, row["oid"])
-    return statements + [
+    """Of a table, its columns and those of its indexes that the new one has by the same names; of a view."""
+    kind, comment = "table" if table else "view", row["comment"]
+    statements = [] if comment is None else [f"comment on {kind} {name} is {literal(comment)}"]
+    if table is None:
+        return statements
+    columns = {column.name for column in table.columns}
+    indexes = {index.name for index in table.indexes}
+    schema = name.removesuffix(f".{quote(table.name)}")
+    statements += [
         f"comment on column {name}.{quote(column['name'])} is {literal(column['comment'])}"
-        for column in found
+        for column in await connection.fetch(_COMMENTS, row["oid"])
         if column["name"] in columns
+    ]
+    return statements + [
+        f"comment on index {schema}.{quote(index['name'])} is {literal(index['comment'])}"
+        for index in await connection.fetch(_INDEX_COMMENTS, row["oid"])
+        if index["name"] in indexes
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,12 +101,15 @@ def test_what_others_have_built_is_named_and_stops_the_run(etl: EtlCommand, firs
 def test_what_others_have_built_is_made_again_when_the_user_says_so(
     etl: EtlCommand, first: Path, database_dsn: str, roles: tuple[str, str]
 ) -> None:
-    """With options, comment, grants and states, and upon the new rows."""
-    run_apart(execute(database_dsn, *DEPENDENTS, f"grant select on names to {roles[1]}"))
-    before = rows_of(database_dsn, BUILT_UPON)
+    """With options, comment, grants (no others, whatever new views get by default) and states, upon the new rows."""
+    by_default = f"alter default privileges in schema public grant all on tables to public, {roles[1]}"
+    run_apart(execute(database_dsn, *DEPENDENTS, f"grant select on names to {roles[1]}", by_default))
+    of_views = GRANTS.replace("where", "where relkind = 'v' and")
+    before, granted = rows_of(database_dsn, BUILT_UPON), rows_of(database_dsn, of_views)
     done = etl("migrate", first, database_dsn, "--mode", "replace", "--rebuild-dependents")
     assert (done.status, done.errors) == (0, [])
     assert rows_of(database_dsn, BUILT_UPON) == before
+    assert rows_of(database_dsn, of_views) == granted
     assert rows_of(database_dsn, "select name from fewer_names order by 1") == [("ADA",), ("GRACE",)]
     reader = with_role(database_dsn, roles[1], "secret-word")
     assert rows_of(reader, "select count(*) from public.names") == [(2,)]
@@ -115,6 +120,8 @@ OTHERS = {
     "a policy": ("create policy mine on parent using (true)", "policy mine"),
     "a function": ("create function all_of_them() returns setof parent language sql as 'select * from parent'",
                    "function public.all_of_them()"),
+    "a replica identity": ("alter table parent replica identity using index parent_pkey",
+                           "the replica identity of table public.parent by an index"),
     "a column of the row type": ("create table holder (p parent)", "column p of table public.holder"),
 }  # fmt: skip
 
@@ -137,9 +144,14 @@ def test_owner_grants_comments_and_publications_are_carried_over(
 ) -> None:
     """By a role with no more rights than it needs: it is a member of the owner, and may create."""
     mover, reader = roles
+    also = ("create index by_name on parent (name)", "create view everybody as select id, name from parent")
+    with closing(sqlite3.connect(first)) as connection:
+        for statement in also:
+            connection.execute(statement)
     run_apart(
         execute(
             database_dsn,
+            *also,
             f"create role owner_{mover} nologin",
             f"grant owner_{mover} to {mover}",
             f"grant usage, create on schema public to owner_{mover}",
@@ -147,18 +159,26 @@ def test_owner_grants_comments_and_publications_are_carried_over(
             f"grant usage, create on schema public to {mover}",
             f"alter table parent owner to owner_{mover}",
             f"alter table child owner to owner_{mover}",
+            f"alter view everybody owner to owner_{mover}",
             f"grant select, update on parent to {reader} with grant option",
             f"grant insert (parent_id) on child to {reader}",
             f"grant usage on sequence parent_id_seq to {reader}",
             "grant select on child to public",
             "comment on table parent is 'people'",
             "comment on column parent.name is 'in full'",
+            "comment on index by_name is 'for the search'",
+            "comment on view everybody is 'all of them'",
+            "alter table child replica identity full",
             "create publication changes for table parent (id, name) where (id > 0), child",
             f"alter publication changes owner to owner_{mover}",
         )
     )
     published = "select tablename::text, attnames::text[], rowfilter from pg_publication_tables order by 1"
-    said = "select obj_description('parent'::regclass), col_description('parent'::regclass, 2)"
+    said = (
+        "select obj_description('parent'::regclass), col_description('parent'::regclass, 2),"
+        " obj_description('by_name'::regclass), obj_description('everybody'::regclass),"
+        " (select relreplident from pg_class where relname = 'child')"
+    )
     before = [rows_of(database_dsn, query) for query in (GRANTS, published, said)]
     try:
         done = etl("migrate", first, with_role(database_dsn, mover, "secret-word"), "--mode", "replace")
