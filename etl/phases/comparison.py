@@ -30,7 +30,7 @@ from etl.tasks import together
 from etl.transform.schema.generation import with_virtual_columns
 from etl.verify.compare import verify_table
 from etl.verify.digest import digest_table
-from etl.verify.found import fit_plan
+from etl.verify.found import fit_plan, type_differences
 from etl.verify.row_counts import count_table
 from etl.verify.schema.kept_definitions import keep_definitions, with_validated
 from etl.verify.schema.objects import compare_objects, read_columns
@@ -54,7 +54,10 @@ async def verify(options: Options, progress: Progress) -> Report:
         found = await read_columns(session.control, plan.schema, [table.name for table in plan.tables])
         plan, absent = fit_plan(plan, found)
         plan = with_virtual_columns(plan, session.control.get_server_version().major)
-        absent = absent if record is None else (*absent, *record.type_differences(plan))
+        if record is None:
+            absent += type_differences(made, plan, integers_fit=options.integers == "fit")
+        else:
+            absent += record.type_differences(plan)
         wanted = record.views if record is not None else () if plan.filled.tables or plan.kept else None
         plan = replace(plan, source_views=made.source_views)
         plan, unseen = await with_views_there(session.control, plan, wanted)

@@ -82,8 +82,11 @@ def _way_on(report: Report, options: Options) -> str:
     """What to do about a difference: another tool's names and objects are no loss, and a flag leaves them out."""
     stands_alone = report.command == "verify" and not report.against and options.plan is None
     if stands_alone and options.mode != "fill" and report.differences:
+        by_database = any(one.expected == f'{one.actual} collate "C"' for one in report.differences)
+        flags = "its flags again, such as --text-collation db" if by_database else "its flags again"
         return (
-            "if another tool made the tables, --mode fill compares their values alone, by the names and types they have"
+            f"give --plan with the migration's report, or {flags}; if another tool made the tables,"
+            " --mode fill compares their values alone, by the names and types they have"
         )
     return "the differences are in the report on stdout; --report FILE.json keeps it"
 

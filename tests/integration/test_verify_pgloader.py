@@ -60,11 +60,12 @@ def test_its_schema_is_another_one_and_the_hint_says_how_to_leave_that_out(loade
     """Its user first learns that tables are missing, and next what to ask instead."""
     done = etl("verify", *loaded)
     assert done.status == 4
-    assert "table Customer expected a table" in done.out
+    assert "table Customer: expected a table" in done.out
     assert "--mode fill" in done.hints[0]
     done = etl("verify", *loaded, "--lowercase")
     assert done.status == 4
-    assert "fullName: expected text not null, target text" in done.out
+    assert "Customer.fullname: expected text not null, target text" in done.out
+    assert "Customer.rating: expected double precision, target real" in done.out
     assert "--mode fill" in done.hints[0]
 
 
