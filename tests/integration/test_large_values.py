@@ -56,6 +56,18 @@ async def test_a_blob_is_held_three_times_at_most_from_the_source_to_the_verdict
     assert peak < BASE_BYTES + 3 * BLOB_BYTES
 
 
+async def test_a_large_document_is_read_without_a_tree_of_its_values(tmp_path: Path, database_dsn: str) -> None:
+    """Where no verification counts repeated keys, the load does; a tree would be ten times as large."""
+    document = "[" + '{"id": 7, "name": "Gerät", "pos": {"lat": 48.250, "lon": -16.0}, "on": true}, ' * 250_000 + "1.0]"
+    with closing(sqlite3.connect(tmp_path / "large.db")) as connection:
+        connection.execute("create table t (id integer primary key, data json)")
+        connection.execute("insert into t values (1, ?)", (document,))
+        connection.commit()
+    done, peak = peak_of("migrate", str(tmp_path / "large.db"), database_dsn, "--yes", "--verify", "none")
+    assert done.returncode == 0, done.stderr
+    assert peak < BASE_BYTES + 3 * len(document)
+
+
 async def test_several_large_blobs_are_loaded_one_after_the_other(tmp_path: Path, database_dsn: str) -> None:
     """Each stage of the pipeline works ahead of the next; of large rows that would be one for each stage."""
     write_blobs(tmp_path / "large.db", [BLOB_BYTES] * 4)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from etl.model import PgType
 from etl.transform.rows.buffers import BoolMask, Rows, as_string, cell_bytes, cell_offsets, valid_mask
+from etl.transform.rows.large_json import is_sure
 from etl.transform.rows.text_vectors import unreadable
 from etl.transform.rows.vectors import Vector, VectorRule
 
@@ -24,6 +25,7 @@ _TELLING_ESCAPE = re.compile(rb"\\u00(?:00|3[aA])")
 _CHUNK = 64
 _MARK = secrets.token_hex(8)
 _BETWEEN = f',"{_MARK}",'.encode()
+LARGE_BYTES = 1 << 20  # of a document
 _LONG = 15_000  # bytes: a shorter document has no number of 16,384 decimals, but for a negative exponent
 _MANY_DECIMALS = re.compile(rb"[0-9]{%d}" % (_LONG // 2))
 
@@ -47,20 +49,38 @@ def texts_unread(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Ve
 
 def _odd_documents(array: pa.Array, *, keys_matter: bool) -> BoolMask | None:
     offsets = cell_offsets(array)
+    is_large = valid_mask(array) & (np.diff(offsets) > LARGE_BYTES)
+    if is_large.any():
+        return _odd_large_documents(array, is_large, keys_matter=keys_matter)
     data = cell_bytes(array)[offsets[0] : offsets[-1]].tobytes()
     places = (offsets - offsets[0]).tolist()
     rows = np.flatnonzero(valid_mask(array)).tolist()
-    is_sure = _is_sure_jsonb if keys_matter else _is_sure_json
+    is_one = _is_sure_jsonb if keys_matter else _is_sure_json
     odd: list[int] = []
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
         documents = [data[places[row] : places[row + 1]] for row in chunk]
         values = _read_together(documents)
         if values is None:
-            odd += [row for row, document in zip(chunk, documents, strict=True) if not is_sure(document)]
+            odd += [row for row, document in zip(chunk, documents, strict=True) if not is_one(document)]
         elif keys_matter and not _are_flat_and_single(values, documents):
             pairs = zip(chunk, documents, values, strict=True)
             odd += [row for row, document, value in pairs if not _has_single_keys(document, value)]
+    return _mask(len(array), odd) if odd else None
+
+
+def _odd_large_documents(array: pa.Array, is_large: BoolMask, *, keys_matter: bool) -> BoolMask | None:
+    """The same one by one, where some are large: of these there is no copy."""
+    offsets, data = cell_offsets(array).tolist(), cell_bytes(array)
+    odd: list[int] = []
+    for row in np.flatnonzero(valid_mask(array)).tolist():
+        document = data[offsets[row] : offsets[row + 1]]
+        if is_large[row]:
+            good = is_sure(document, _has_single_keys if keys_matter else None)
+        else:
+            good = (_is_sure_jsonb if keys_matter else _is_sure_json)(document.tobytes())
+        if not good:
+            odd.append(row)
     return _mask(len(array), odd) if odd else None
 
 
@@ -117,7 +137,9 @@ def _suspects(array: pa.Array) -> BoolMask | None:
     offsets = cell_offsets(array)
     data = cell_bytes(array)
     first, last = int(offsets[0]), int(offsets[-1])
-    places = np.concatenate([_escapes(data[first:last].tobytes()), _tiny_exponents(data[first:last])]) + first
+    is_long = last - first > LARGE_BYTES << 3  # then it holds a large document, which is not copied
+    text = data[first:last].data if is_long else data[first:last].tobytes()
+    places = np.concatenate([_escapes(text), _tiny_exponents(data[first:last])]) + first
     rows = np.searchsorted(offsets, places, side="right") - 1
     long = np.flatnonzero(np.diff(offsets) >= _LONG)
     numeric = [row for row in long if _MANY_DECIMALS.search(data[offsets[row] : offsets[row + 1]].data)]
@@ -125,9 +147,9 @@ def _suspects(array: pa.Array) -> BoolMask | None:
     return _mask(len(array), found) & valid_mask(array) if found else None
 
 
-def _escapes(data: bytes) -> Rows:
+def _escapes(data: bytes | memoryview) -> Rows:
     r"""Where NUL or a colon may be written ``\u0000`` or ``\u003a``; nearly always nowhere."""
-    if b"\\u00" not in data:
+    if isinstance(data, bytes) and b"\\u00" not in data:
         return np.zeros(0, np.intp)
     return np.array([match.start() for match in _TELLING_ESCAPE.finditer(data)], np.intp)
 
