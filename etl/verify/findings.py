@@ -13,6 +13,7 @@ import asyncpg
 
 from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import Shown, SourceRows
+from etl.verify.differing_places import apart_of
 from etl.verify.multiset import Finding
 from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import reader_of
@@ -149,6 +150,7 @@ class _Words:
         self._table = table.source.name
         self._columns = table.columns
         self._shown = [reader_of(column.type) for column in table.columns]
+        self._apart = [apart_of(column.type) for column in table.columns]
         self._keyed = bool(table.primary_key)
         key = table.primary_key or [column.name for column in table.columns]
         self._key = [(place, column.name) for place, column in enumerate(table.columns) if column.name in key]
@@ -176,15 +178,19 @@ class _Words:
         )
         if expected == actual and not impossible:
             return None
+        source = show_stored(storage, value)
+        told = NOTHING if impossible else self._shown[place](expected), self._shown[place](actual)
+        if expected is not None and actual is not None and (apart := self._apart[place](expected, actual)):
+            source, told = apart[0] if value == expected else source, apart
         return Difference(
             table=self._table,
             kind="different",
             key=key,
             column=column.source.name,
             storage=storage,
-            source_value=show_stored(storage, value),
-            expected=NOTHING if impossible else self._shown[place](expected),
-            actual=self._shown[place](actual),
+            source_value=source,
+            expected=told[0],
+            actual=told[1],
         )
 
     def key_of(self, payloads: Payloads, row: StoredRow | None) -> str:

@@ -149,3 +149,39 @@ def test_a_file_that_cannot_be_written_is_told_in_one_line(
     assert done.status == 1
     assert "--differences" in done.errors[0]
     assert len(done.errors) == len(done.hints) == 1
+
+
+LONG = Specimen(
+    "long",
+    (
+        ("id", "integer primary key", "bigint"),
+        ("note", "text", "text"),
+        ("doc", "json", "jsonb"),
+        ("data", "blob", "bytea"),
+        ("short", "text", "text"),
+        ("more", "text", "text"),
+    ),
+    ("id",),
+    largest_row_bytes=200_000,
+)
+
+
+async def test_two_long_values_are_shown_where_they_differ(database_dsn: str, tmp_path: Path) -> None:
+    """Behind five thousand equal characters nobody would see it in their beginnings; beyond 64 KB a block is told."""
+    note, doc, data, more = "é" * 5_000 + "x", f'{{"a":"{"d" * 3_000}","b":1}}', bytes(700), "m" * 100_000
+    path = LONG.create_source(tmp_path / "t.db", [(1, note, doc, data, "short", more)])
+    async with connected(database_dsn) as target:
+        await LONG.create_target(
+            target,
+            [("1", note[:-1] + "y" * 300, doc.replace(":1}", ":2}"), "\\x" + "00" * 600 + "ff", "shorT", more + "!")],
+        )
+        told = {one.column: one for one in (await verify(path, target, LONG.plan)).differences}
+    assert told["note"].source_value == told["note"].expected == f"at character 5,001: …'{'é' * 16}x'"
+    assert told["note"].actual == f"at character 5,001: …'{'é' * 16}{'y' * 100}'…"
+    assert told["doc"].expected == f'at character 3,013: …\'{"d" * 10}","b":1}}\''
+    assert told["data"].expected == f"at byte 601: …{'00' * 58}…"
+    assert told["data"].actual == f"at byte 601: …{'00' * 8}ff"
+    assert (told["short"].expected, told["short"].actual) == ("'short'", "'shorT'")
+    assert told["more"].expected is not None
+    assert told["more"].expected.startswith("(100,000 bytes, SHA-256 ")
+    assert told["more"].expected.endswith("…) the first difference lies in bytes 98,305 to 102,400")
