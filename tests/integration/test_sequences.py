@@ -95,8 +95,10 @@ def test_numbers_that_are_used_up_are_told_beforehand(
         "create table t (id integer primary key, x int); insert into t values (9223372036854775807, 1);"
         "create table narrow (id integer primary key); insert into narrow values (2147483647);"
         "create table free (id integer primary key); insert into free values (9223372036854775806);"
+        "create table word (id integer primary key);"
     )
-    said = etl(*command, path, "--cast", "narrow.id=integer").out
+    said = etl(*command, path, "--cast", "narrow.id=integer", "--cast", "word.id=text").out
+    assert "word: id is text, as --cast says: SQLite gives numbers to rows without one, PostgreSQL refuses" in said
     assert "t: id has reached 9223372036854775807, the last number of bigint: the next INSERT" in said
     assert "where SQLite looks for a free number at random" in said
     assert "narrow: id has reached 2147483647, the last number of integer" in said

@@ -13,8 +13,14 @@ LAST_NUMBERS: Mapping[str, int] = {"smallint": 2**15 - 1, "integer": 2**31 - 1, 
 
 
 def exhausted_identity(table: TablePlan) -> tuple[str, ...]:
-    """What is to be said of a table that is created with an identity, if its numbers are used up."""
+    """What is to be said of a created table where the numbers of its key are used up, or do not come by themselves.
+
+    The latter where --cast makes no integer of it.
+    """
     for column in table.columns:
+        if column.source.name == table.source.rowid_alias and not column.identity:
+            told = f"{table.source.name}: {column.source.name} is {column.type}, as --cast says"
+            return (f"{told}: SQLite gives numbers to rows without one, PostgreSQL refuses them",)
         last = LAST_NUMBERS.get(column.type.name)
         if column.identity and last is not None and _last_given(table.source) >= last:
             return (_said(table.source, f"the last number of {column.type}"),)
