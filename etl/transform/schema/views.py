@@ -78,7 +78,8 @@ def _plan_view(view: SourceView, relations: Mapping[str, Relation], plan: Plan) 
     translator = QueryTranslator(relations)
     query = translator.translate(parse_query(_body(view.sql)))
     if len(query.operands) != len(view.columns):
-        raise Untranslatable("its columns cannot be told")
+        fewer = len(query.operands) < len(view.columns)
+        raise Untranslatable("columns that it reads are left out" if fewer else "its columns cannot be told")
     read = [relations[name] for name in sorted(translator.used & relations.keys())]
     name = plan.view_names.get(view.name, view.name)
     table = _as_table(view, query, name, plan.lowercase)
