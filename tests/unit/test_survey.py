@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def test_every_storage_class_is_counted(make_source: MakeSource) -> None:
     assert found.census.texts is not None
     assert (found.census.texts.low, found.census.texts.high) == ("'aé'", "'b'")
     assert (found.census.longest_characters, found.census.longest_bytes) == (2, 3)
+
+
+def test_large_texts_are_counted_and_none_of_them_is_kept(make_source: MakeSource) -> None:
+    """A column may hold thousands of them: of the extremes what is shown stays, and samples are of short texts."""
+    long = [f"{letter}é" + letter * 1_000_000 for letter in "bcdefghijklmnopqr" * 2]
+    path = make_source("create table t (c text)", {"t": [(value,) for value in [*long, "short"]]})
+    tracemalloc.start()
+    try:
+        _, found = column(survey(path), "c")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert found.census.texts is not None
+    assert (found.census.texts.low, found.census.texts.high) == (f"'bé{'b' * 58}…'", "'short'")
+    assert (found.census.longest_characters, found.census.longest_bytes) == (1_000_002, 1_000_003)
 
 
 def test_forms_of_dates_are_counted_with_a_sample(make_source: MakeSource) -> None:

@@ -25,6 +25,8 @@ from etl.transform.survey.spellings import OFFSET, Spellings, add_dates, add_uui
 DATED = frozenset({"date", "timestamp", "timestamptz"})  # may be counted from an epoch
 MOST_SAMPLES = 256  # texts from which a type is guessed
 SAMPLES_A_PAGE = 16
+LONGEST_SAMPLE = 1 << 16  # bytes: they are kept, and texts may be of any size
+HEAD_BYTES = 1 << 10  # of the least and the greatest text: more than is shown of them
 _EVERY_CLASS = PgType("text")  # for which the classes of a column are told apart in every case
 
 
@@ -78,7 +80,8 @@ class ColumnFacts:
 
     def _add_texts(self, array: pa.Array) -> None:
         binary = _without_nulls(as_binary(array))
-        low_high = pc.min_max(binary)
+        is_short = int(np.diff(cell_offsets(binary)).max()) <= HEAD_BYTES
+        low_high = pc.min_max(binary if is_short else pc.binary_slice(binary, 0, HEAD_BYTES))
         self._texts = _widened(self._texts, low_high["min"].as_py(), low_high["max"].as_py())
         self._measure(binary)
         self._count_unreadable(array)
@@ -104,7 +107,8 @@ class ColumnFacts:
         longest = int(lengths.max())
         self._longest_bytes = max(self._longest_bytes, longest)
         if longest > self._longest_characters:  # a text has no more characters than bytes
-            candidates = binary.filter(pa.array(lengths > self._longest_characters))
+            wanted = lengths > self._longest_characters
+            candidates = binary if wanted.all() else binary.filter(pa.array(wanted))
             characters = int(pc.max(pc.utf8_length(as_string(candidates))).as_py())  # takes any bytes
             self._longest_characters = max(self._longest_characters, characters)
 
@@ -120,9 +124,11 @@ class ColumnFacts:
         """Some texts of every page; the first page of a column decides which questions are asked of all of it."""
         if len(self._samples) >= MOST_SAMPLES:
             return
-        texts = binary.drop_null()
-        found = texts.take(pa.array(np.unique(np.linspace(0, len(texts) - 1, SAMPLES_A_PAGE).astype(np.int64))))
-        cells = found.to_pylist()
+        short = np.flatnonzero(np.diff(cell_offsets(binary)) <= LONGEST_SAMPLE)
+        if not len(short):
+            return
+        cells = binary.take(pa.array(np.unique(short[np.linspace(0, len(short) - 1, SAMPLES_A_PAGE).astype(np.int64)])))
+        cells = cells.to_pylist()
         if not self._samples and self._target.name in {"text", "varchar"}:
             self._dates = Spellings() if looks_like_dates(cells) else None
             self._uuids = Spellings() if all(map(is_uuid, cells)) else None
