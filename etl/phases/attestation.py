@@ -128,6 +128,8 @@ def read_attestation(path: Path) -> Attestation:
                 f"--against {path}: the verdict of that run was {content['verdict']!r}, so it proves nothing",
                 "take the report of a run with --verify full that found both sides equal",
             )
+        if plan["columns"].keys() != {table["name"] for table in content["tables"]}:
+            raise UsageError(f"--against {path}: its tables are not those of its plan", "take the original")
         tables = tuple(_attested(path, table, plan["columns"][table["name"]]) for table in content["tables"])
         return Attestation(content["source"], plan["schema"], tables, plan.get("objects"), _definitions(plan, tables))
     except (KeyError, TypeError, AttributeError) as error:

@@ -241,6 +241,7 @@ def changed(change: Any) -> Any:
         (changed(lambda content: content["plan"]["columns"]["pair"].pop("b")), "not the one that was written"),
         (changed(lambda content: content.pop("plan")), "older etl, or is not whole"),
         (changed(lambda content: content["tables"][0].pop("target_checksum")), "older etl, or is not whole"),
+        (changed(lambda content: content["tables"].pop()), "its tables are not those of its plan"),
     ],
 )
 def test_what_is_no_proof_is_refused_in_one_line(moved: Moved, etl: EtlCommand, damage: Any, said: str) -> None:

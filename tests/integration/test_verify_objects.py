@@ -240,6 +240,7 @@ DAMAGE = {
     "a sequence of another type": ("alter sequence child_id_seq as integer", "id"),
     "a sequence that ends": ("alter sequence child_id_seq maxvalue 1000", "id"),
     "a sequence that begins lower": ("alter sequence child_id_seq minvalue -5", "id"),
+    "a sequence that a crash begins anew": ("alter sequence child_id_seq set unlogged", "id"),
     "a sequence that begins again": ("alter sequence child_id_seq cycle", "id"),
     "a sequence that starts elsewhere": ("alter table child alter id set start with 5", "id"),
     "a sequence behind the largest key": ("select setval('child_id_seq', 7)", "id"),

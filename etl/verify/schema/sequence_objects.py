@@ -36,8 +36,10 @@ select t.relname as table, a.attname as column, u.identity,
        pg_catalog.format('%I.%I', n.nspname, s.relname) as name,
        pg_catalog.has_sequence_privilege(s.oid, 'select') as may_read, current_user::text as role,
        pg_catalog.format_type(q.seqtypid, null) as kind, q.seqstart as start, q.seqincrement as increment,
-       q.seqmin as smallest, q.seqmax as largest, q.seqcycle as cycles
+       q.seqmin as smallest, q.seqmax as largest, q.seqcycle as cycles,
+       s.relpersistence = 'u' and r.relpersistence <> 'u' as unlogged
 from tables t
+join pg_catalog.pg_class r on r.oid = t.oid
 join uses u on u.relation = t.oid
 join pg_catalog.pg_class s on s.oid = u.sequence and s.relkind = 'S'
 join pg_catalog.pg_namespace n on n.oid = s.relnamespace
@@ -128,6 +130,8 @@ def _told(one: _Numbered, state: asyncpg.Record) -> Iterator[tuple[str, str]]:
     if one.kind is not None and one.kind in LARGEST:
         wanted = _say(one.kind, 1, 1, 1, LARGEST[one.kind], cycles=False)
         actual = _say(**{name: one.sequence[name] for name in names})
+        if one.sequence["unlogged"]:  # it begins anew after a crash
+            actual += ", unlogged"
         if actual != wanted:
             yield wanted, actual
     coming, held = state["next"], state["held"]
