@@ -101,7 +101,8 @@ ARITHMETIC = st.tuples(
                      "p * 2", "x / 2", "2.5 / x", "x - p", "n / 2 + m", "abs(n + 1)", "coalesce(n, m)", "ifnull(n, 0)",
                      "nullif(n, 1)", "max(n, m)", "min(n, m, 2)", "iif(flag, n, m)", "flag + n", "cast(n as real)",
                      "case n when 1 then 2 when null then 3 else m end", "instr(a, 'a')", "length(a || b)",
-                     "length(substr(a, 2))", "length(replace(a, 'a', 'aa'))", "cast(flag as int)"]),
+                     "length(substr(a, 2))", "length(replace(a, 'a', 'aa'))", "cast(flag as int)",
+                     "n & m", "n | m", "~n", "n & 1", "flag | n", "(n | m) & 3", "n & 2 | -1", "m | 1 & n", "~n & ~m"]),
     SIGNS,
     st.sampled_from(["0", "1", "-1", "2", "3", "0.5", "2.5"]),
 ).map(" ".join)  # fmt: skip
@@ -112,7 +113,7 @@ STRING_VALUES = st.tuples(
     SIGNS,
     STRINGS,
 ).map(" ".join)  # fmt: skip
-TRUTHS = st.sampled_from(["n", "x", "not n", "n and x", "flag or n", "n + 1", "1", "p"])
+TRUTHS = st.sampled_from(["n", "x", "not n", "n and x", "flag or n", "n + 1", "1", "p", "n & 1"])
 FLAGS = st.one_of(
     st.sampled_from(["flag", "not flag", "flag is true", "flag is not false", "flag in (0, 1)", "flag not in (1)"]),
     EQUALS.flatmap(lambda sign: st.sampled_from([f"flag {sign} 1", f"0 {sign} flag", f"flag {sign} true"])),

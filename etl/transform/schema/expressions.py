@@ -37,6 +37,7 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 VALUES = (
     *(exp.Anonymous, exp.Case, exp.DPipe, exp.Cast, exp.Literal, exp.Neg, exp.Boolean, exp.Subquery, exp.Filter),
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.JSONExtract, exp.JSONExtractScalar),
+    *(exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseNot),
 )
 # what typeof() says of the values that a target type can hold
 CLASSES_OF_TYPE: Mapping[str, frozenset[str]] = {

@@ -25,9 +25,12 @@ from etl.transform.schema.scope import (
     query_operand,
 )
 from etl.transform.schema.syntax import Untranslatable, unwrapped
+from etl.transform.schema.types import INTEGER_TYPES
 
 BIGINT, DOUBLE, TEXT = PgType("bigint"), PgType("double precision"), PgType("text")
 SIGNS: Mapping[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+BITWISE: Mapping[type[exp.Expression], str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
+SHIFTS: Mapping[type[exp.Expression], str] = {exp.BitwiseLeftShift: "<<", exp.BitwiseRightShift: ">>"}
 TRUTHS = (exp.Predicate, exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between, exp.Escape)  # 1, 0 or NULL
 EXACT_PRECISION = 15  # a numeric of so many digits is one binary64
 NUMBERS = frozenset({"integer", "real", "number"})
@@ -51,7 +54,7 @@ class Operators:
         for kind, translate in self._nodes().items():
             if isinstance(node, kind):
                 return translate(node)
-        raise Untranslatable(f"{node.key.upper()} is not translated")
+        raise Untranslatable(f"{SHIFTS.get(type(node), node.key.upper())} is not translated")
 
     def _nodes(self) -> Mapping[type[exp.Expression], Callable[[exp.Expression], Operand]]:
         return {
@@ -60,6 +63,9 @@ class Operators:
             exp.Boolean: lambda node: Operand.of("1" if node.this else "0", BIGINT, constant=True),
             exp.Null: lambda _: Operand("null", TEXT, "null", constant=True),
             exp.Neg: self._negative,
+            exp.BitwiseAnd: self._bitwise,
+            exp.BitwiseOr: self._bitwise,
+            exp.BitwiseNot: lambda node: Operand.of(f"(~ {self._bits(node.this)})", BIGINT),
             exp.DPipe: self._concatenation,
             exp.Case: self._case,
             exp.Cast: self._cast,
@@ -136,6 +142,16 @@ class Operators:
         if sign == "/":
             return Operand(f"({ours} / nullif({theirs}, 0))", DOUBLE, "real")
         return Operand(f"({ours} {sign} {theirs})", DOUBLE, "real" if "real" in {left.kind, right.kind} else "number")
+
+    def _bitwise(self, node: exp.Expression) -> Operand:
+        return Operand.of(f"({self._bits(node.this)} {BITWISE[type(node)]} {self._bits(node.expression)})", BIGINT)
+
+    def _bits(self, node: exp.Expression) -> str:
+        """The operand as the 64 bits that both sides have of an integer; a computed one may be a real in SQLite."""
+        operand = self._number(self.value(node))
+        if operand.type.name not in INTEGER_TYPES:
+            raise Untranslatable(f"the bits of {operand.sql} are not translated")
+        return f"({operand.sql})::bigint"  # a cast binds closer than a sign
 
     @staticmethod
     def _integer_arithmetic(left: Operand, sign: str, right: Operand) -> Operand:
