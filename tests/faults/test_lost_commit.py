@@ -97,11 +97,12 @@ class Proxy:
         self._tasks |= {own, back}
         self._writers.add(to_client)
         self._servers.add(to_server)
-        said = b""
+        said, decides = b"", False
         with contextlib.suppress(OSError):
             while data := await client.read(1 << 16):
-                said = said[-(1 << 16) :] + data
-                if COMMIT in data and self._marker in said and not self.struck:
+                said = said[-len(self._marker) :] + data
+                decides |= self._marker in said
+                if COMMIT in data and decides and not self.struck:
                     self.struck = True
                     back.cancel()
                     await self._strike(data, server, to_server)
