@@ -11,11 +11,11 @@ from hashlib import sha256
 from typing import cast
 
 from etl.model import TablePlan
-from etl.verify.expected import is_document
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.repeated_keys import RepeatedKeys
 from etl.verify.rows import digest, digests, sum_digests
 from etl.verify.target import Chunk
+from etl.verify.values.expected import is_document
 
 _LENGTH = struct.Struct(">i")
 _NULL = b"\xff\xff\xff\xff"  # its length word

@@ -21,12 +21,9 @@ from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, LargeRows, Tally, shift_at_end
 from etl.verify.batches import Expected, expected_batches, in_thread
 from etl.verify.document_rows import match_documents
-from etl.verify.equivalents import has_rule
 from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings, describe_repeated_keys
-from etl.verify.kinds import underlying, with_underlying_types
 from etl.verify.multiset import Unmatched
-from etl.verify.read_as import is_known
 from etl.verify.rows import (
     CHECKSUM_MODULUS,
     ExpectedRows,
@@ -40,6 +37,9 @@ from etl.verify.rows import (
 )
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
+from etl.verify.values.equivalents import has_rule
+from etl.verify.values.kinds import underlying, with_underlying_types
+from etl.verify.values.read_as import is_known
 
 REPORTED_DIFFERENCES = 20
 

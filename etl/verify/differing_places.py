@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from etl.model import PgType
-from etl.verify.kinds import underlying
 from etl.verify.short_values import BLOCK_BYTES, LongValue, Payload, first_other_block
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES, show_bytes
+from etl.verify.values.kinds import underlying
+from etl.verify.values.wire import DOCUMENT_TYPES, TEXT_TYPES, show_bytes
 
 VISIBLE = 40  # characters of a beginning that every report shows
 BEFORE = 16  # of what both have in common, in front of the first difference

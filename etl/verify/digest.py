@@ -25,13 +25,13 @@ from etl.verify.batches import in_thread
 from etl.verify.compare import REPORTED_DIFFERENCES, refuse_unknown_types, verify_table
 from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings
-from etl.verify.kinds import sent_as, with_underlying_types
 from etl.verify.multiset import SOURCE, TARGET, Unmatched
 from etl.verify.readings import quoted
 from etl.verify.row_hashes import PartSums, hash_rows, hashed_sql, part_sql, parts_of, type_numbers_of
 from etl.verify.rows import digest, expect_rows, row_views, whole_rows
 from etl.verify.source import Connection, SourceTableReader
 from etl.verify.target import Chunk, CopyStream, ahead_of, reading_transaction, select_rows
+from etl.verify.values.kinds import sent_as, with_underlying_types
 
 OnRows = Callable[[int, int], None]
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.verify.expected import NO_EQUIVALENT, NULL_LENGTH
-from etl.verify.fixed_rules import widths_of
 from etl.verify.rows import Documents, ExpectedRows, canonical_or_text, row_bytes
+from etl.verify.values.expected import NO_EQUIVALENT, NULL_LENGTH
+from etl.verify.values.fixed_rules import widths_of
 
 LENGTH = struct.Struct(">i")
 

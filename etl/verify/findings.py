@@ -15,7 +15,6 @@ from etl.model import Coercion, Difference, StorageClass, TablePlan
 from etl.verify.cells import Shown, SourceRows
 from etl.verify.differing_places import apart_of
 from etl.verify.multiset import Finding
-from etl.verify.null_cells import reads_as_null
 from etl.verify.payload_texts import reader_of
 from etl.verify.readings import quoted
 from etl.verify.repeated_keys import RepeatedKeys
@@ -24,7 +23,8 @@ from etl.verify.runs import LARGE_BYTES
 from etl.verify.short_values import SHORT_BYTES, LongValue, Payload, head_of, shortened
 from etl.verify.source import SourceTableReader
 from etl.verify.target import Chunk, CopyStream
-from etl.verify.wire import show_bytes
+from etl.verify.values.null_cells import reads_as_null
+from etl.verify.values.wire import show_bytes
 
 Payloads = list[Payload | None]
 InThread = Callable[..., Awaitable[Any]]

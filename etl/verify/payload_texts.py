@@ -12,12 +12,12 @@ from decimal import Decimal
 from functools import partial
 
 from etl.model import PgType
-from etl.verify.composite_rules import BOUNDS, cut_array, cut_range
-from etl.verify.kinds import element_of, is_array, underlying
-from etl.verify.literal_rules import show_bits, show_zoned_time
-from etl.verify.network_rules import show_address
 from etl.verify.short_values import LongValue, Payload, head_of
-from etl.verify.wire import (
+from etl.verify.values.composite_rules import BOUNDS, cut_array, cut_range
+from etl.verify.values.kinds import element_of, is_array, underlying
+from etl.verify.values.literal_rules import show_bits, show_zoned_time
+from etl.verify.values.network_rules import show_address
+from etl.verify.values.wire import (
     DOCUMENT_TYPES,
     TEXT_TYPES,
     show_bytes,

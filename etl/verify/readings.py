@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.model import Affinity, ColumnPlan, StorageClass, TablePlan
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
+from etl.verify.values.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NUMERIC_TARGETS = frozenset({"numeric", "double precision", "real"})
 GROUPED = 100  # conditions: SQLite nests expressions 1,000 deep at most

@@ -16,9 +16,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.model import BINARY_JSON, ColumnPlan, TablePlan
-from etl.verify.expected import is_document
-from etl.verify.fixed_rules import widths_of
 from etl.verify.rows import ExpectedRows
+from etl.verify.values.expected import is_document
+from etl.verify.values.fixed_rules import widths_of
 
 COLON, BACKSLASH = ord(":"), ord("\\")
 SAMPLE_COUNT = 5

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from etl.model import TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.document_tokens import jsonb_document_by_token
-from etl.verify.documents import LARGE_DOCUMENT_BYTES
-from etl.verify.expected import DocumentField, Field, VaryingField, expected_field
-from etl.verify.fixed_rules import widths_of
+from etl.verify.documents.canonical import LARGE_DOCUMENT_BYTES
+from etl.verify.documents.document_tokens import jsonb_document_by_token
+from etl.verify.documents.respelling import VERSION, jsonb_document
 from etl.verify.readings import quoted
-from etl.verify.respelling import VERSION, jsonb_document
 from etl.verify.row_join import RowJoin
 from etl.verify.rows import row_list, row_views
+from etl.verify.values.expected import DocumentField, Field, VaryingField, expected_field
+from etl.verify.values.fixed_rules import widths_of
 
 Halves = NDArray[np.uint64]  # one row a row: the first and the second 8 bytes of its hash
 HALF = np.dtype(">u8")

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.verify.expected import Field, FixedField
 from etl.verify.pieces import interleaved
+from etl.verify.values.expected import Field, FixedField
 
 
 class RowJoin:

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from etl.errors import TargetError
 from etl.model import TablePlan
 from etl.verify.cells import SourceRows
-from etl.verify.documents import LARGE_DOCUMENT_BYTES, canonical_document, canonical_documents
-from etl.verify.expected import DocumentField, Field, VaryingField, expected_field, is_document
-from etl.verify.fixed_rules import offsets_of
-from etl.verify.large_documents import canonical_large_document
+from etl.verify.documents.canonical import LARGE_DOCUMENT_BYTES, canonical_document, canonical_documents
+from etl.verify.documents.large_documents import canonical_large_document
 from etl.verify.pieces import interleaved
 from etl.verify.row_join import RowJoin, cells_of
+from etl.verify.values.expected import DocumentField, Field, VaryingField, expected_field, is_document
+from etl.verify.values.fixed_rules import offsets_of
 
 CHECKSUM_MODULUS = 1 << 128
 _LENGTH = struct.Struct(">i")

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from etl.errors import SourceError
 from etl.model import TablePlan
 from etl.verify.cells import Cells, SourceRows
-from etl.verify.equivalents import EXACT
 from etl.verify.readings import (
     CLASSES,
     Reading,
@@ -34,6 +33,7 @@ from etl.verify.readings import (
     wrong_types,
 )
 from etl.verify.runs import LARGE_BYTES, Run, plan_runs
+from etl.verify.values.equivalents import EXACT
 
 Connection = Any  # adbc_driver_manager.dbapi.Connection, which has no stubs
 

@@ -17,9 +17,9 @@ import asyncpg
 from etl.errors import TargetError
 from etl.model import ColumnPlan, TablePlan
 from etl.verify.free_memory import give_back_free_memory
-from etl.verify.kinds import sent_as
 from etl.verify.readings import quoted
 from etl.verify.runs import LARGE_BYTES
+from etl.verify.values.kinds import sent_as
 
 BUFFERED_BYTES = 4 << 20
 LARGE_CHUNK_BYTES = 200_000  # the loop's read buffer holds 256 KB

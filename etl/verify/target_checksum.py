@@ -9,9 +9,9 @@ import asyncpg
 from etl.model import TablePlan
 from etl.verify.batches import in_thread
 from etl.verify.compare import refuse_unknown_types
-from etl.verify.kinds import with_underlying_types
 from etl.verify.rows import CHECKSUM_MODULUS, sum_digests, whole_rows
 from etl.verify.target import Chunk, CopyStream, reading_transaction, select_rows
+from etl.verify.values.kinds import with_underlying_types
 
 
 async def checksum_table(

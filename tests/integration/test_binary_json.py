@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from etl.extract.binary_json import decode
 from etl.model import BINARY_JSON, Reading, Verdict
-from etl.verify.binary_documents import document_text
-from etl.verify.documents import canonical_document
+from etl.verify.documents.binary_documents import document_text
+from etl.verify.documents.canonical import canonical_document
 from tests.fix_command import EtlCommand
 from tests.verifying import Specimen, connected, found, verify
 

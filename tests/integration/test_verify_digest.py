@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 from etl.model import Proof, Verdict
 from etl.verify.digest import digest_table
-from etl.verify.document_tokens import jsonb_document_by_token
+from etl.verify.documents.document_tokens import jsonb_document_by_token
 from etl.verify.row_counts import count_table
 from tests.fix_command import EtlCommand
 from tests.integration.test_verify_sabotage import SABOTAGE, SPECIMEN, source_row, target_row

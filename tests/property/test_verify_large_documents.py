@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.verify.document_tokens import canonical_document_by_token
-from etl.verify.large_documents import canonical_large_document
+from etl.verify.documents.document_tokens import canonical_document_by_token
+from etl.verify.documents.large_documents import canonical_large_document
 from tests.random_documents import changed, spelled
 
 

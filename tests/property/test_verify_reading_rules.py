@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from etl.model import Reading, StorageClass
 from etl.verify.cells import Cells
-from etl.verify.equivalents import expected_payload
-from etl.verify.expected import FixedField, expected_field
-from etl.verify.null_cells import reads_as_null
-from etl.verify.number_moments import EPOCHS
+from etl.verify.values.equivalents import expected_payload
+from etl.verify.values.expected import FixedField, expected_field
+from etl.verify.values.null_cells import reads_as_null
+from etl.verify.values.number_moments import EPOCHS
 from tests.verifying import pg_type
 
 ARROW = {

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.verify.document_tokens import canonical_document_by_token
-from etl.verify.documents import canonical_document
-from etl.verify.respelling import respell
+from etl.verify.documents.canonical import canonical_document
+from etl.verify.documents.document_tokens import canonical_document_by_token
+from etl.verify.documents.respelling import respell
 
 SCALARS = (
     *("true", "false", "null", "0", "7", "-12", "123456", "2.5", "-0.25", "12345678901234567890.5", "0.000001"),

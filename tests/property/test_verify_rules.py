@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from etl.model import PgType, StorageClass
 from etl.verify.cells import Cells
-from etl.verify.document_tokens import canonical_document_by_token
-from etl.verify.documents import canonical_document, canonical_documents
-from etl.verify.equivalents import expected_payload
-from etl.verify.expected import FixedField, expected_field
-from etl.verify.wire import date_of, days_since_2000, pack_numeric, unpack_numeric
+from etl.verify.documents.canonical import canonical_document, canonical_documents
+from etl.verify.documents.document_tokens import canonical_document_by_token
+from etl.verify.values.equivalents import expected_payload
+from etl.verify.values.expected import FixedField, expected_field
+from etl.verify.values.wire import date_of, days_since_2000, pack_numeric, unpack_numeric
 from tests.verifying import pg_type
 
 TYPES = [

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.verify.respelling import SCALAR
-from etl.verify.short_scalars import LONGEST, are_canonical
+from etl.verify.documents.respelling import SCALAR
+from etl.verify.documents.short_scalars import LONGEST, are_canonical
 
 NEAR = st.text("0123456789.-+eE/:tfn", min_size=1, max_size=LONGEST)
 WORDS = st.sampled_from(["true", "false", "null", "nul", "truE", "falsee", "0", "00", "0.", ".0", "0.0", "0.5", "1.50"])

@@ -7,8 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from etl.verify.decimals import numeric_payloads
-from etl.verify.wire import pack_numeric
+from etl.verify.values.decimals import numeric_payloads
+from etl.verify.values.wire import pack_numeric
 
 WHOLE = (0, 1, 9_999, 10_000, 10_001, 99_990_000, 100_000_000, 10**11, 10**12 - 1, 10**12, 10**15, 10**16, 2**63)
 

@@ -7,12 +7,12 @@ import re
 import pyarrow as pa
 import pytest
 
-from etl.verify.document_tokens import canonical_document_by_token
-from etl.verify.documents import (
+from etl.verify.documents.canonical import (
     DOUBTFUL,
     canonical_document,
     canonical_documents,
 )
+from etl.verify.documents.document_tokens import canonical_document_by_token
 
 SAME = {
     "spaces": (b' { "a" : [ 1 , 2 ] } ', b'{"a":[1,2]}'),

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from etl.verify import pieces
-from etl.verify.expected import Field, FixedField, VaryingField
 from etl.verify.pieces import interleaved
 from etl.verify.row_join import RowJoin
+from etl.verify.values.expected import Field, FixedField, VaryingField
 
 CELLS: list[bytes | None] = [b"a", None, b"", b"xyz", None]
 

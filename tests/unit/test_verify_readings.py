@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
-from etl.verify.equivalents import expected_payload
-from etl.verify.moments import from_zone, to_zone
-from etl.verify.null_cells import reads_as_null
-from etl.verify.read_as import is_known
-from etl.verify.singles import pack_single
-from etl.verify.zone_days import utc_to_walls, walls_to_utc
+from etl.verify.values.equivalents import expected_payload
+from etl.verify.values.moments import from_zone, to_zone
+from etl.verify.values.null_cells import reads_as_null
+from etl.verify.values.read_as import is_known
+from etl.verify.values.singles import pack_single
+from etl.verify.values.zone_days import utc_to_walls, walls_to_utc
 from tests.verifying import pg_type
 
 FIRST = datetime(2000, 1, 1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.verify.documents import canonical_documents
+from etl.verify.documents.canonical import canonical_documents
 from etl.verify.repeated_keys import repeated_keys
 
 REPEATING = [

@@ -21,9 +21,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.verify.document_marks import COMMA, Data, Marks, Places, marks_of, quotes_of
-from etl.verify.document_tokens import canonical_document_by_token, quoted_string, string_of
-from etl.verify.exact_numbers import respell
+from etl.verify.documents.document_marks import COMMA, Data, Marks, Places, marks_of, quotes_of
+from etl.verify.documents.document_tokens import canonical_document_by_token, quoted_string, string_of
+from etl.verify.documents.exact_numbers import respell
 
 STRETCH_BYTES = 1 << 18
 MOST_BYTES = (1 << 31) - 1

@@ -14,13 +14,13 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 
 from etl.model import BINARY_JSON, PLAIN_READING, PgType, Reading, StorageClass
-from etl.verify.binary_documents import document_text
-from etl.verify.composite_rules import BOUNDS, array_payload, range_payload
-from etl.verify.documents import canonical_document
-from etl.verify.durations import duration_payload
-from etl.verify.kinds import has_number, is_array, underlying
-from etl.verify.literal_rules import bits_payload, label_payload, money_payload, xml_payload, zoned_time_payload
-from etl.verify.moments import (
+from etl.verify.documents.binary_documents import document_text
+from etl.verify.documents.canonical import canonical_document
+from etl.verify.values.composite_rules import BOUNDS, array_payload, range_payload
+from etl.verify.values.durations import duration_payload
+from etl.verify.values.kinds import has_number, is_array, underlying
+from etl.verify.values.literal_rules import bits_payload, label_payload, money_payload, xml_payload, zoned_time_payload
+from etl.verify.values.moments import (
     END_OF_TIMESTAMPS,
     FIRST_TIMESTAMP,
     NANOS_PER_DAY,
@@ -31,18 +31,18 @@ from etl.verify.moments import (
     rounded,
     written_micros,
 )
-from etl.verify.network_rules import address_payload, hardware_payload
-from etl.verify.number_moments import EPOCHS, number_micros, plain_number, shortest_decimal
-from etl.verify.singles import pack_single
-from etl.verify.text_cells import text_as_read
-from etl.verify.wire import (
+from etl.verify.values.network_rules import address_payload, hardware_payload
+from etl.verify.values.number_moments import EPOCHS, number_micros, plain_number, shortest_decimal
+from etl.verify.values.singles import pack_single
+from etl.verify.values.text_cells import text_as_read
+from etl.verify.values.wire import (
     DOCUMENT_TYPES,
     MICROS_PER_DAY,
     TEXT_TYPES,
     pack_numeric,
 )
-from etl.verify.written_formats import as_digits, format_of
-from etl.verify.written_numbers import SPACES, number_of_text
+from etl.verify.values.written_formats import as_digits, format_of
+from etl.verify.values.written_numbers import SPACES, number_of_text
 
 Stored = int | float | bytes
 """A value as stored: INTEGER, REAL, or the bytes of a TEXT or a BLOB."""

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.verify.moments import TIME, TIMESTAMP
-from etl.verify.wire import DAYS_BEFORE_2000, MICROS_PER_DAY
+from etl.verify.values.moments import TIME, TIMESTAMP
+from etl.verify.values.wire import DAYS_BEFORE_2000, MICROS_PER_DAY
 
 Micros = NDArray[np.int64]
 Mask = NDArray[np.bool_]

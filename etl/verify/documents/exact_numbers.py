@@ -15,8 +15,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.verify.document_marks import Data, Places, quotes_of
-from etl.verify.document_tokens import CANONICAL, canonical_document_by_token, spelled_number
+from etl.verify.documents.document_marks import Data, Places, quotes_of
+from etl.verify.documents.document_tokens import CANONICAL, canonical_document_by_token, spelled_number
 
 MARK = secrets.token_hex(8).encode()
 _MARKED = re.compile(b'"' + MARK + b'([^"]*)"')

@@ -17,9 +17,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.verify.document_tokens import canonical_document_by_token
-from etl.verify.exact_numbers import respell
-from etl.verify.large_documents import canonical_large_document
+from etl.verify.documents.document_tokens import canonical_document_by_token
+from etl.verify.documents.exact_numbers import respell
+from etl.verify.documents.large_documents import canonical_large_document
 
 # What orjson would spell otherwise than the canonical form does, or could not hold: 16 digits, an exponent,
 # ``1.0``, ``0.0001`` (it may write 1e-4) and ``-0``. A false alarm costs only time, but much of it: what stands in

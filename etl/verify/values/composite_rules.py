@@ -14,10 +14,10 @@ from decimal import Decimal
 import orjson
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.document_arrays import spelled_items
-from etl.verify.kinds import ELEMENT_NUMBERS, element_of, sent_as
-from etl.verify.null_cells import reads_as_null
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES, unpack_numeric
+from etl.verify.documents.document_arrays import spelled_items
+from etl.verify.values.kinds import ELEMENT_NUMBERS, element_of, sent_as
+from etl.verify.values.null_cells import reads_as_null
+from etl.verify.values.wire import DOCUMENT_TYPES, TEXT_TYPES, unpack_numeric
 
 Stored = int | float | bytes
 PayloadOf = Callable[[StorageClass, Stored, PgType, Reading], bytes | None]

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.verify import short_scalars as scalars
-from etl.verify.document_marks import escaped_of
-from etl.verify.document_shapes import JSONB, Anchor, Piece, Shape, learn_shape
-from etl.verify.documents import LARGE_DOCUMENT_BYTES, canonical_document, is_doubtful
-from etl.verify.fixed_rules import widths_of
+from etl.verify.documents import short_scalars as scalars
+from etl.verify.documents.canonical import LARGE_DOCUMENT_BYTES, canonical_document, is_doubtful
+from etl.verify.documents.document_marks import escaped_of
+from etl.verify.documents.document_shapes import JSONB, Anchor, Piece, Shape, learn_shape
 from etl.verify.pieces import every
+from etl.verify.values.fixed_rules import widths_of
 
 MAX_SHAPES = 12  # in one batch
 FEW = 16  # one document in so many may be spelled by itself

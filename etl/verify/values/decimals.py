@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.verify.wire import NUMERIC_NEGATIVE
+from etl.verify.values.wire import NUMERIC_NEGATIVE
 
 MAX_VECTOR_SCALE = 15  # 10**15 and all smaller powers are exact doubles, and four groups hold the fraction
 PACKED_GROUPS = 4  # of 16 bits, in one word

@@ -11,10 +11,10 @@ from datetime import UTC
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.moments import TIME, clock_nanos, offset_micros, rounded, zone_of
-from etl.verify.number_moments import shortest_decimal
-from etl.verify.wire import MICROS_PER_DAY, show_time
-from etl.verify.written_numbers import number_of_text
+from etl.verify.values.moments import TIME, clock_nanos, offset_micros, rounded, zone_of
+from etl.verify.values.number_moments import shortest_decimal
+from etl.verify.values.wire import MICROS_PER_DAY, show_time
+from etl.verify.values.written_numbers import number_of_text
 
 Stored = int | float | bytes
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from etl.model import PgType, Reading, StorageClass
 from etl.verify.cells import Cells
-from etl.verify.number_moments import EPOCHS, plain_number
-from etl.verify.wire import TEXT_TYPES
+from etl.verify.values.number_moments import EPOCHS, plain_number
+from etl.verify.values.wire import TEXT_TYPES
 
 DATED_TYPES = frozenset({"date", "timestamp", "timestamptz"})
 ZERO_DATE = r"0000-00-00(?: 00:00(?::00(?:\.0+)?)?)?"

@@ -6,11 +6,11 @@ Invariant: a reading that verification does not know is an error, and never a di
 from __future__ import annotations
 
 from etl.model import BINARY_JSON, PgType, Reading
-from etl.verify.durations import SINCE_1970, UNITS
-from etl.verify.null_cells import DATED_TYPES
-from etl.verify.number_moments import EPOCHS
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
-from etl.verify.written_formats import format_of
+from etl.verify.values.durations import SINCE_1970, UNITS
+from etl.verify.values.null_cells import DATED_TYPES
+from etl.verify.values.number_moments import EPOCHS
+from etl.verify.values.wire import DOCUMENT_TYPES, TEXT_TYPES
+from etl.verify.values.written_formats import format_of
 
 
 def is_known(reading: Reading, kind: PgType) -> bool:

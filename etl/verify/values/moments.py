@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from etl.model import PgType, Reading
-from etl.verify.wire import MICROS_PER_DAY, days_in_month, days_since_2000
+from etl.verify.values.wire import MICROS_PER_DAY, days_in_month, days_since_2000
 
 TIMESTAMP = re.compile(
     rb"([0-9]{4,6})-([0-9]{2})-([0-9]{2})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from etl.verify.document_tokens import jsonb_document_by_token
+from etl.verify.documents.document_tokens import jsonb_document_by_token
 
 BLANKS = b" \t\n\r"
 _MARK = re.compile(rb"\"(?:[^\"\\]|\\.)*+\"|[\[\]{},]", re.DOTALL)

@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.equivalents import EXACT
-from etl.verify.moment_rules import MOMENTS, moment_rule
+from etl.verify.values.equivalents import EXACT
+from etl.verify.values.moment_rules import MOMENTS, moment_rule
 
 FIXED: dict[str, np.dtype[Any]] = {
     "smallint": np.dtype(">i2"),

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.moments import FIRST_TIMESTAMP, rounded, to_zone, zone_of
-from etl.verify.wire import DAYS_BEFORE_2000, MICROS_PER_DAY, days_since_2000
+from etl.verify.values.moments import FIRST_TIMESTAMP, rounded, to_zone, zone_of
+from etl.verify.values.wire import DAYS_BEFORE_2000, MICROS_PER_DAY, days_since_2000
 
 Micros = NDArray[np.int64]
 Mask = NDArray[np.bool_]

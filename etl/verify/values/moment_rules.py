@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.instants import (
+from etl.verify.values.instants import (
     Mask,
     Micros,
     date_days,
@@ -25,10 +25,10 @@ from etl.verify.instants import (
     unzoned_micros,
     zoned_micros,
 )
-from etl.verify.moments import grid_of, zone_of
-from etl.verify.number_moments import EPOCHS, integer_micros, real_micros
-from etl.verify.wire import MICROS_PER_DAY
-from etl.verify.zone_days import utc_to_walls, walls_to_utc
+from etl.verify.values.moments import grid_of, zone_of
+from etl.verify.values.number_moments import EPOCHS, integer_micros, real_micros
+from etl.verify.values.wire import MICROS_PER_DAY
+from etl.verify.values.zone_days import utc_to_walls, walls_to_utc
 
 MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
 MomentRule = Callable[[pa.Array], tuple[Micros, Mask]]

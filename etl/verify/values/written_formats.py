@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from etl.model import StorageClass
-from etl.verify.moments import NANOS_PER_DAY, Written, clock_nanos, day_number, offset_micros
-from etl.verify.wire import is_leap
+from etl.verify.values.moments import NANOS_PER_DAY, Written, clock_nanos, day_number, offset_micros
+from etl.verify.values.wire import is_leap
 
 COMPOSED = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y"}
 SHORT = frozenset("mdHIMS")  # one or two digits where no digit stands beside them

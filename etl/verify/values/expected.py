@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from etl.model import PLAIN_READING, PgType, Reading, StorageClass
 from etl.verify.cells import Cells
-from etl.verify.decimals import integers_as_numeric, reals_as_free_numeric, reals_as_numeric
-from etl.verify.documents import canonical_documents
-from etl.verify.equivalents import expected_payload
-from etl.verify.filled_cells import with_filled
-from etl.verify.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, offsets_of, widths_of
-from etl.verify.null_cells import without_nulls
-from etl.verify.respelling import respell
-from etl.verify.text_cells import untouched
-from etl.verify.wire import DOCUMENT_TYPES, TEXT_TYPES
+from etl.verify.documents.canonical import canonical_documents
+from etl.verify.documents.respelling import respell
+from etl.verify.values.decimals import integers_as_numeric, reals_as_free_numeric, reals_as_numeric
+from etl.verify.values.equivalents import expected_payload
+from etl.verify.values.filled_cells import with_filled
+from etl.verify.values.fixed_rules import FIXED, Fixed, Mask, fixed_rule, numbers_of, offsets_of, widths_of
+from etl.verify.values.null_cells import without_nulls
+from etl.verify.values.text_cells import untouched
+from etl.verify.values.wire import DOCUMENT_TYPES, TEXT_TYPES
 
 NULL_LENGTH, NO_EQUIVALENT = -1, -2
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.verify.wire import MICROS_PER_DAY
+from etl.verify.values.wire import MICROS_PER_DAY
 
 Micros = NDArray[np.int64]
 Mask = NDArray[np.bool_]

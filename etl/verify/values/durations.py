@@ -10,9 +10,9 @@ import struct
 from decimal import Decimal
 
 from etl.model import PgType, Reading, StorageClass
-from etl.verify.moments import NANOS_PER_DAY, iso_written, rounded
-from etl.verify.number_moments import plain_number
-from etl.verify.wire import days_since_2000
+from etl.verify.values.moments import NANOS_PER_DAY, iso_written, rounded
+from etl.verify.values.number_moments import plain_number
+from etl.verify.values.wire import days_since_2000
 
 UNITS = {"seconds": 1_000_000, "us": 1}  # microseconds
 SINCE_1970 = "epoch"  # a moment that stands for the time since then
