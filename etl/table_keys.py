@@ -11,6 +11,7 @@ from collections.abc import Collection
 from etl.model import NOCASE_COLLATION, IndexPlan, RefusedRow, TablePlan
 
 LARGEST_INDEX_ENTRY = 2_704  # bytes, after compression: BTMaxItemSize of 8 kB pages
+MOST_REPEATED = 4  # how often an expression of an index holds a column that stands in it once
 SURELY_SMALL_ENTRY = 2_600  # bytes of the values alone, which leaves room for what stands around them
 
 # different values of SQLite stay different in these, as long as none is coerced
@@ -57,11 +58,17 @@ def doubtful_keys(table: TablePlan, coerced: Collection[str]) -> list[IndexPlan]
 
 
 def long_indexes(table: TablePlan) -> list[IndexPlan]:
-    """The indexes that a row as large as the table's largest one may not fit into."""
-    if table.source.largest_row_bytes <= SURELY_SMALL_ENTRY:
-        return []
-    varying = {column.name for column in table.columns if column.type.name not in FIXED_SIZE}
-    return [index for index in all_keys(table) if varying & set(columns_of(table, index))]
+    """The indexes that a row as large as the table's largest one may not fit into; one may hold a column twice."""
+    varying = [column.name for column in table.columns if column.type.name not in FIXED_SIZE]
+    most = {index: max((_copies(index, name) for name in varying), default=0) for index in all_keys(table)}
+    return [index for index, copies in most.items() if copies * table.source.largest_row_bytes > SURELY_SMALL_ENTRY]
+
+
+def _copies(index: IndexPlan, column: str) -> int:
+    """How often an entry of the index may hold a value of the column."""
+    name = quoted(column)
+    plain = (name, f"lower({name}")
+    return sum(term.count(name) * (1 if term.startswith(plain) else MOST_REPEATED) for term in index.terms)
 
 
 def columns_of(table: TablePlan, index: IndexPlan) -> tuple[str, ...]:

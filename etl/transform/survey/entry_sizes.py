@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.model import ColumnPlan, IndexPlan, PgType, TablePlan
-from etl.table_keys import FIXED_SIZE, LARGEST_INDEX_ENTRY, quoted
+from etl.table_keys import FIXED_SIZE, LARGEST_INDEX_ENTRY, MOST_REPEATED, quoted
 from etl.transform.rows.arrow_types import underlying
 from etl.transform.rows.buffers import BoolMask, as_binary, cell_offsets, valid_mask
 from etl.transform.survey.key_values import term_columns
@@ -30,7 +30,6 @@ ALIGNMENT = 8
 FIXED_BYTES = 16  # at most, of every type in FIXED_SIZE
 PLAIN = frozenset({"text", "varchar", "char", "citext", "bytea"})  # stored as the bytes that we send
 MOST_PER_BYTE = 12  # of other types, for each byte of their text: jsonb keeps an offset for every element
-MOST_REPEATED = 4  # how often an expression of an index holds a column that stands in it once
 LOOKED_AT = 16_384  # bytes of a value from its beginning: enough to be too long
 SHORTEST_MATCH = 3  # bytes that pglz can copy at once; lz4 needs 4
 
