@@ -46,3 +46,16 @@ def test_an_alembic_application_goes_on_on_postgresql(etl: EtlCommand, tmp_path:
     assert done.status == 0, done.out + done.err
     assert rows_of(database_dsn, "select version_num from alembic_version") == [("0001",)]
     run(etl, app, "use", there)
+
+
+def test_an_application_without_migrations_goes_on_on_postgresql(
+    etl: EtlCommand, tmp_path: Path, database_dsn: str
+) -> None:
+    """Keys of two columns, a table with its parent's key, rows that lead to the one before: all by `create_all`."""
+    source, app = tmp_path / "app.sqlite3", "tests.orm.recorder_app.models"
+    here, there = f"sqlite:///{source}", database_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+    for action, url in (("create", here), ("seed", here), ("create", there)):
+        run(etl, app, action, url)
+    done = etl("migrate", source, database_dsn)
+    assert (done.status, done.errors) == (0, []), done.out + done.err
+    run(etl, app, "use", there)
