@@ -25,7 +25,8 @@ begin
 end $$;
 create event trigger pauses on ddl_command_start when tag in ('ALTER TABLE') execute function public.pauses();
 """
-OF_THE_RUN = f"from pg_locks where locktype = 'advisory' and objid <> {PAUSE} and granted"
+OTHERS = f"from pg_locks where locktype = 'advisory' and objid <> {PAUSE}"
+OF_THE_RUN = f"{OTHERS} and granted"
 THERE = (
     "select nspname::text || '.' || relname from pg_class join pg_namespace n on n.oid = relnamespace"
     " where relkind = 'r' and nspname <> 'information_schema' and nspname not like 'pg\\_%'"
@@ -77,7 +78,7 @@ async def test_a_run_whose_locks_another_has_gives_way(path: Path, database_dsn:
         taken = asyncio.create_task(
             rival.execute("select pg_advisory_lock(hashtextextended('etl publishes into public', 0))")
         )
-        await until(holder, "select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted")
+        await until(holder, f"select count(*) = 1 {OTHERS} and not granted")
         await holder.execute("select pg_terminate_backend($1)", session)
         with pytest.raises(TargetOccupiedError, match="the connection that kept other runs out was lost"):
             await asyncio.wait_for(run, 30)
