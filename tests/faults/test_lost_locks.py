@@ -14,17 +14,9 @@ from etl.errors import TargetOccupiedError
 from etl.options import Options
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
+from tests.fix_pause import PAUSE, pause_before
 from tests.fix_source import MakeSource
 
-PAUSE = 4711
-# a run stands still before the key of its table for as long as the test holds this lock
-PAUSES = f"""
-create function public.pauses() returns event_trigger language plpgsql as $$
-begin
-    if pg_catalog.current_query() like '%t_pkey%' then perform pg_catalog.pg_advisory_xact_lock({PAUSE}); end if;
-end $$;
-create event trigger pauses on ddl_command_start when tag in ('ALTER TABLE') execute function public.pauses();
-"""
 OTHERS = f"from pg_locks where locktype = 'advisory' and objid <> {PAUSE}"
 OF_THE_RUN = f"{OTHERS} and granted"
 THERE = (
@@ -38,7 +30,7 @@ async def paused(path: Path, dsn: str) -> AsyncIterator[tuple[asyncio.Task[objec
     """A run that has loaded its rows, the connection that holds it up, and the session with its locks."""
     holder = await asyncpg.connect(dsn)
     try:
-        await holder.execute(f"{PAUSES} select pg_advisory_lock({PAUSE})")
+        await holder.execute(f"{pause_before('t_pkey')} select pg_advisory_lock({PAUSE})")
         run = asyncio.create_task(migrate(Options(path, dsn), SilentProgress()))
         await until(holder, f"select count(*) = 1 from pg_locks where objid = {PAUSE} and not granted")
         yield run, holder, await holder.fetchval(f"select distinct pid {OF_THE_RUN}")

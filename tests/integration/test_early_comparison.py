@@ -13,18 +13,10 @@ from etl.phases import comparison
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
 from etl.verify.compare import verify_table
+from tests.fix_pause import PAUSE, pause_before
 from tests.fix_source import MakeSource
 
-LOCK = 4711
 SCRIPT = "create table quick (id integer primary key); create table slow (id integer primary key);"
-# the key of ``slow`` takes as long as the test holds the lock
-WAITS = f"""
-create function public.waits() returns event_trigger language plpgsql as $$
-begin
-    if pg_catalog.current_query() like '%slow_pkey%' then perform pg_catalog.pg_advisory_xact_lock({LOCK}); end if;
-end $$;
-create event trigger waits on ddl_command_start when tag in ('ALTER TABLE') execute function public.waits();
-"""
 
 
 async def test_a_table_is_compared_while_the_key_of_another_is_built(
@@ -42,11 +34,11 @@ async def test_a_table_is_compared_while_the_key_of_another_is_built(
     path = make_source(SCRIPT, {"quick": [(n,) for n in range(3)], "slow": [(n,) for n in range(5)]})
     holder = await asyncpg.connect(database_dsn)
     try:
-        await holder.execute(f"{WAITS} select pg_advisory_lock({LOCK})")
+        await holder.execute(f"{pause_before('slow_pkey')} select pg_advisory_lock({PAUSE})")
         run = asyncio.create_task(migrate(Options(path, database_dsn, jobs=2), SilentProgress()))
         await asyncio.wait_for(compared["quick"].wait(), 30)
         assert not compared["slow"].is_set()
-        await holder.execute(f"select pg_advisory_unlock({LOCK})")
+        await holder.execute(f"select pg_advisory_unlock({PAUSE})")
         report = await asyncio.wait_for(run, 30)
     finally:
         await holder.close()
