@@ -25,7 +25,7 @@ from etl.extract.records import Rows, lay_out, read_rows
 from etl.extract.stored_table import StoredTable, find_stored_table
 from etl.extract.stored_values import StoredValues
 from etl.model import PlainColumn, SourceColumn, SourcePage, SourceTable, SourceValues
-from etl.threads import in_thread
+from etl.threads import Turn, in_thread, in_turn
 
 MOST_FALLBACKS = 8  # in a row; then SQLite reads the rest of the table, for reading twice costs more
 MOST_CELLS = 1 << 20  # of a page: some twenty bytes for each are needed to find them
@@ -50,7 +50,7 @@ async def read_leaf_pages(
     number = 0
     after: int | None = None
     await in_thread(leaves.begin)
-    while (found := await in_thread(leaves.read, number)) is not None:
+    while (found := await in_turn(Turn.READ, leaves.read, number)) is not None:
         if isinstance(found, SourcePage):
             yield found
             number += 1

@@ -32,7 +32,7 @@ from etl.phases.resuming import note_of
 from etl.phases.run import Run
 from etl.phases.source_pages import read
 from etl.tasks import together
-from etl.threads import in_thread
+from etl.threads import Turn, in_turn
 from etl.transform.rows.columns import SAMPLE_COUNT, coerce_page
 from etl.transform.rows.extremes import Extremes
 from etl.transform.rows.rejection import coerce_or_reject
@@ -240,9 +240,9 @@ async def coerce(
     async with aclosing(pages):
         async for page in pages:
             if reject:
-                coerced = await in_thread(coerce_or_reject, page, table, ordinal, samples)
+                coerced = await in_turn(Turn.COERCE, coerce_or_reject, page, table, ordinal, samples)
             else:
-                coerced = await in_thread(coerce_page, page, table, samples)
+                coerced = await in_turn(Turn.COERCE, coerce_page, page, table, samples)
             ordinal += page.row_count
             if is_doubted(table, page, coerced.coercions):
                 raise DoubtfulTypeError(table.name)
@@ -272,6 +272,6 @@ async def encode(
     encoder = TableEncoder(table)
     async with aclosing(pages):
         async for page in pages:
-            encoded = await in_thread(encoder.encode_page, page)
+            encoded = await in_turn(Turn.ENCODE, encoder.encode_page, page)
             yield replace(encoded, page=page) if keep_pages else encoded
             del page, encoded
