@@ -42,7 +42,7 @@ class CellTexts:
         starts, ends = cells.starts, cells.ends
         if valid is not None:
             ends = np.where(valid, ends, starts)
-        lengths = ends - starts
+        lengths = ends - starts if cells.only_type is None else ends[:1] - starts[:1]
         longest = int(lengths.max(initial=0))
         if 0 < longest <= SHORT_BYTES and longest == lengths.min():
             offsets = np.arange(len(starts) + 1, dtype=np.int32) * longest

@@ -49,6 +49,7 @@ class StoredCells:
     starts: Addresses
     ends: Addresses
     absent: Mask | None = None  # rows whose records are too short to have this column; None where there are none
+    only_type: int | None = None  # the serial type where all cells have the same, which saves most of the work
 
 
 def read_rows(block: PageBlock, counts: Integers, first: int, end: int) -> Rows:
@@ -81,10 +82,11 @@ def lay_out(rows: Rows, column_count: int) -> list[StoredCells]:
         absent = shorten(types, rows.block.data, at, bodies)
     columns = []
     for kinds, mask in zip(types, absent, strict=True):
-        if kinds.dtype != np.uint8 and (kinds.min() < 0 or kinds.max() >= BEYOND_LENGTHS):
+        least, most = int(kinds.min()), int(kinds.max())
+        if least < 0 or most >= BEYOND_LENGTHS:
             raise UnusualPageError("a serial type is out of range")
-        starts, bodies = bodies, bodies + body_bytes(kinds)
-        columns.append(StoredCells(kinds, starts, bodies, mask))
+        starts, bodies = bodies, bodies + (body_bytes(kinds) if least < most else body_bytes(kinds[:1]))
+        columns.append(StoredCells(kinds, starts, bodies, mask, least if least == most else None))
     if (bodies != ends).any():
         raise UnusualPageError("a record is longer or shorter than its cells")
     return columns

@@ -35,12 +35,16 @@ class Column:
     """Cells with what they are: flags one by one, and those that occur."""
 
     cells: StoredCells
-    flags: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint8] | np.uint8  # one for all where they are the same
     present: int
 
     def valid(self, kind: int) -> Mask | None:
         """Which cells are of this kind; None where all are."""
-        return (self.flags & kind).astype(np.bool_) if self.present & ~kind else None
+        return self.are(kind) if self.present & ~kind else None
+
+    def are(self, kind: int) -> Mask:
+        """Which cells are of this kind."""
+        return np.broadcast_to((self.flags & np.uint8(kind)).astype(np.bool_), len(self.cells.types))
 
 
 class StoredValues:
@@ -86,21 +90,19 @@ class StoredValues:
 
     def _numbers(self, column: Column) -> SourceValues:
         """A NUMERIC column as one array of doubles where they tell INTEGER and REAL apart (``PlainColumn``)."""
-        integers, reals, is_real = self._integers(column), self._reals(column), self._is_real(column)
+        integers, reals, is_real = self._integers(column), self._reals(column), column.are(REAL)
         told_apart = np.where(is_real, np.rint(reals) != reals, np.abs(integers) < EXACT_IN_DOUBLE)
-        told_apart |= (column.flags & NULL).astype(np.bool_)
+        told_apart |= column.are(NULL)
         if not told_apart.all():
             return self._split(column, Affinity.NUMERIC)
-        return PlainColumn(self._reals_of_numbers(column), integral_is_integer=True)
+        doubles = np.where(is_real, reals, integers.astype(np.float64))
+        return PlainColumn(fixed_array(pa.float64(), doubles, column.valid(NUMBERS)), integral_is_integer=True)
 
     def _reals_of_numbers(self, column: Column) -> pa.Array:
         """All numbers as doubles: in a column of REAL affinity SQLite stores 5.0 as the shorter 5."""
         doubles = self._integers(column).astype(np.float64)
-        np.copyto(doubles, self._reals(column), where=self._is_real(column))
+        np.copyto(doubles, self._reals(column), where=column.are(REAL))
         return fixed_array(pa.float64(), doubles, column.valid(NUMBERS))
-
-    def _is_real(self, column: Column) -> Mask:
-        return (column.flags & REAL).astype(np.bool_)
 
     def _integers(self, column: Column) -> Integers:
         """Anything may stand where a cell is no integer."""
@@ -108,9 +110,12 @@ class StoredValues:
         if not column.present & INTEGER:
             return types.astype(np.int64) - ZERO
         values = self._words[column.cells.starts].astype(np.int64)
-        values >>= SHIFTS.take(types, mode="clip")
+        if column.cells.only_type is None:
+            values >>= SHIFTS.take(types, mode="clip")
+        else:
+            values >>= SHIFTS[column.cells.only_type]
         if column.present & BIT:
-            np.copyto(values, types.astype(np.int64) - ZERO, where=(column.flags & BIT).astype(np.bool_))
+            np.copyto(values, types.astype(np.int64) - ZERO, where=column.are(BIT))
         return values
 
     def _reals(self, column: Column) -> npt.NDArray[np.float64]:
@@ -118,7 +123,7 @@ class StoredValues:
         values = self._words[column.cells.starts].astype(np.int64).view(np.float64)
         odd = np.isnan(values)
         if odd.any():
-            if (odd & self._is_real(column)).any():
+            if (odd & column.are(REAL)).any():
                 raise UnusualPageError("a real that is no number")
             values[odd] = 0
         return values
@@ -126,12 +131,16 @@ class StoredValues:
 
 def classified(cells: StoredCells) -> Column:
     """What the cells are; raises UnusualPageError for a serial type that SQLite reserves."""
-    types = cells.types
-    if types.dtype != np.uint8:
-        types = np.where(types < ONE_BYTE, types, 12 + (types & 1))
-    least = types.min()
-    flags = np.broadcast_to(FLAGS[least], len(types)) if least == types.max() else FLAGS.take(types)
-    present = int(np.bitwise_or.reduce(flags))
+    flags: npt.NDArray[np.uint8] | np.uint8
+    if cells.only_type is not None:
+        flags = FLAGS[cells.only_type if cells.only_type < ONE_BYTE else 12 + (cells.only_type & 1)]
+        present = int(flags)
+    else:
+        types = cells.types
+        if types.dtype != np.uint8:
+            types = np.where(types < ONE_BYTE, types, 12 + (types & 1))
+        flags = FLAGS.take(types)
+        present = int(np.bitwise_or.reduce(flags))
     if present & RESERVED:
         raise UnusualPageError("a serial type that SQLite reserves")
     return Column(cells, flags, present)
