@@ -57,7 +57,8 @@ class TableEncoder:
     def __init__(self, table: TablePlan) -> None:
         self._types = tuple(sent_as(column.type) for column in table.columns)
         self._table = table
-        self._known: dict[tuple[pa.Schema, pa.Schema], dict[str, Any]] = {}  # the same for nearly all pages
+        # the same for nearly all pages, and dear to make
+        self._encoders: dict[tuple[pa.Schema, pa.Schema], pgpq.ArrowToPostgresBinaryEncoder] = {}
         self._as_csv = any(is_text_copied(target) for target in self._types)
 
     def encode_page(self, page: TargetPage) -> Slice:
@@ -68,17 +69,20 @@ class TableEncoder:
         batch = wire_batch(page.batch, self._types)
         columns = large_columns(batch)
         if not columns:
-            return self._slice(page, self._encode(page, batch), "binary")
-        stream = b"".join(self._encode(page, with_empty_cells(batch, columns)))
+            return self._slice(page, (self._encode(page, batch),), "binary")
+        stream = self._encode(page, with_empty_cells(batch, columns))
         return self._slice(page, spliced(stream, columns, batch.num_columns), "binary")
 
-    def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> tuple[bytes, memoryview]:
-        """The batch as the encoder writes it, in two parts."""
-        encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(batch.schema, self._builders(page, batch.schema))
-        encoder.write_header()
-        rows = encoder.write_batch(batch)
-        rest = encoder.finish()  # it may hold rows that write_batch kept back: half of a page, not to be copied
-        return rows, memoryview(rest)[: -len(TRAILER) if rest.endswith(TRAILER) else len(rest)]
+    def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> bytes | memoryview:
+        """The batch as the encoder writes it."""
+        schemas = page.batch.schema, batch.schema
+        encoder = self._encoders.pop(schemas, None) or self._new_encoder(*schemas)
+        rows: bytes = encoder.write_batch(batch)
+        if rows:  # all of them; what is less than a megabyte it keeps back until it is finished
+            self._encoders[schemas] = encoder
+            return rows
+        rest = encoder.finish()
+        return memoryview(rest)[: len(rest) - len(TRAILER)]
 
     @staticmethod
     def _slice(page: TargetPage, parts: Iterable[bytes | memoryview], form: Literal["binary", "csv"]) -> Slice:
@@ -93,14 +97,15 @@ class TableEncoder:
             format=form,
         )
 
-    def _builders(self, page: TargetPage, schema: pa.Schema) -> dict[str, Any]:
-        known = self._known.get((page.batch.schema, schema))
-        if known is None:
-            known = self._known[page.batch.schema, schema] = {
-                field.name: builder(field, page.batch.schema.field(index).type, target, self._table.name)
-                for index, (field, target) in enumerate(zip(schema, self._types, strict=True))
-            }
-        return known
+    def _new_encoder(self, planned: pa.Schema, sent: pa.Schema) -> pgpq.ArrowToPostgresBinaryEncoder:
+        """An encoder for batches of the schema ``sent``, whose columns are of the Arrow types ``planned``."""
+        builders = {
+            field.name: builder(field, planned.field(index).type, target, self._table.name)
+            for index, (field, target) in enumerate(zip(sent, self._types, strict=True))
+        }
+        encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(sent, builders)
+        encoder.write_header()  # once for all; a stream begins with one of our own
+        return encoder
 
 
 def sent_as(target: PgType) -> PgType:

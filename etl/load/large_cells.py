@@ -35,7 +35,7 @@ def with_empty_cells(batch: pa.RecordBatch, columns: Mapping[int, pa.Array]) -> 
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
-def spliced(stream: bytes, columns: Mapping[int, pa.Array], column_count: int) -> Iterator[memoryview]:
+def spliced(stream: bytes | memoryview, columns: Mapping[int, pa.Array], column_count: int) -> Iterator[memoryview]:
     """The rows of the stream, whose cells of these columns are empty, with the cells put in; views alone."""
     view, start, at = memoryview(stream), 0, 0
     for row in range(len(next(iter(columns.values())))):
