@@ -73,11 +73,16 @@ def rows_by_length(array: pa.Array, lengths: set[int]) -> Iterator[tuple[int, Ro
             yield length, rows
 
 
+def some(mask: BoolMask) -> BoolMask | None:
+    """The mask; None where nothing is set."""
+    return mask if mask.any() else None
+
+
 def empty_cells(array: pa.Array) -> BoolMask | None:
     """Which cells of a string array are '' and not null; None where none is."""
     empty: BoolMask = np.diff(cell_offsets(array)) == 0
     empty &= valid_mask(array)
-    return empty if empty.any() else None
+    return some(empty)
 
 
 def as_binary(array: pa.Array) -> pa.Array:
@@ -130,4 +135,4 @@ def code_points_over(array: pa.Array, longest: int | None) -> BoolMask | None:
     if int(np.diff(cell_offsets(array)).max()) <= longest:
         return None
     over = pc.greater(pc.utf8_length(array), longest).fill_null(False).to_numpy(zero_copy_only=False)
-    return over if over.any() else None
+    return some(over)

@@ -111,7 +111,7 @@ class ColumnWork:
         if vector.odd is None:
             return vector.values
         rows = np.flatnonzero(vector.odd)
-        values = self._convert_odd(part, rows)
+        values = self._convert_odd(part, rows) if rows.size else []
         if len(values) < rows.size or not rows.size:
             return vector.values
         return pc.replace_with_mask(vector.values, pa.array(vector.odd), pa.array(values, arrow_type))

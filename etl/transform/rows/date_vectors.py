@@ -9,13 +9,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from etl.model import PgType, Reading
-from etl.transform.rows.buffers import BoolMask, ByteMatrix, Rows, fixed_array, matrix_of, rows_by_length, valid_mask
+from etl.transform.rows.buffers import (
+    BoolMask,
+    ByteMatrix,
+    Rows,
+    fixed_array,
+    matrix_of,
+    rows_by_length,
+    some,
+    valid_mask,
+)
 from etl.transform.rows.daytime import LARGEST_OFFSET_HOURS, decimals_of
 from etl.transform.rows.gregorian import DAY_US
 from etl.transform.rows.vectors import Vector
@@ -59,7 +69,7 @@ class _Columns:
     """What was read of n cells; ``read`` says of which. ``offset`` is minutes east of UTC."""
 
     read: BoolMask
-    days: Numbers
+    days: npt.NDArray[np.int32]
     micros: Numbers
     has_time: BoolMask
     has_offset: BoolMask
@@ -68,16 +78,25 @@ class _Columns:
     @classmethod
     def unread(cls, count: int) -> _Columns:
         masks = [np.zeros(count, np.bool_) for _ in range(3)]
-        days, micros, offset = (np.zeros(count, np.int64) for _ in range(3))
-        return cls(masks[0], days, micros, masks[1], masks[2], offset)
+        micros, offset = (np.zeros(count, np.int64) for _ in range(2))
+        return cls(masks[0], np.zeros(count, np.int32), micros, masks[1], masks[2], offset)
+
+    def put(self, places: Rows, found: _Columns) -> None:
+        """Enter what was read of some of the cells, which stand at ``places``."""
+        places = places[found.read]
+        for own, other in zip(self._fields(), found._fields(), strict=True):
+            own[places] = other[found.read]
+
+    def _fields(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.read, self.days, self.micros, self.has_time, self.has_offset, self.offset
 
 
 def texts_to_dates(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
     """Dates; timestamps at midnight (UTC or local) as ``timestamp-to-date``."""
     cells, valid = _read(array, _MOMENT_LAYOUTS), valid_mask(array)
     sure = cells.read & (cells.micros == 0) & (cells.offset == 0)
-    days = fixed_array(arrow_type, cells.days.astype(np.int32), valid)
-    return Vector(days, valid & ~sure, (("timestamp-to-date", cells.has_time),))
+    days = fixed_array(arrow_type, cells.days, valid)
+    return Vector(days, some(valid & ~sure), _coerced(("timestamp-to-date", cells.has_time)))
 
 
 def texts_to_timestamps(reading: Reading, array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
@@ -86,7 +105,9 @@ def texts_to_timestamps(reading: Reading, array: pa.Array, target: PgType, arrow
     Where that needs a time zone other than UTC, the cell is odd.
     """
     cells, valid = _read(array, _layouts_of(_MOMENT_LAYOUTS, target)), valid_mask(array)
-    instants = cells.days * DAY_US + cells.micros
+    instants = cells.days.astype(np.int64)
+    instants *= DAY_US
+    instants += cells.micros
     if cells.has_offset.any():
         instants -= cells.offset * 60_000_000
     if target.name == "timestamp":
@@ -94,14 +115,19 @@ def texts_to_timestamps(reading: Reading, array: pa.Array, target: PgType, arrow
     else:
         zone, zoned = "naive-as-utc", ~cells.has_offset
     sure = cells.read if reading.timezone == UTC_NAME else cells.read & ~zoned
-    coerced = ((zone, zoned & cells.has_time), ("date-to-timestamp", ~cells.has_time))
-    return Vector(fixed_array(arrow_type, instants, valid), valid & ~sure, coerced)
+    coerced = _coerced((zone, zoned & cells.has_time), ("date-to-timestamp", ~cells.has_time))
+    return Vector(fixed_array(arrow_type, instants, valid), some(valid & ~sure), coerced)
 
 
 def texts_to_times(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
     """Times of day."""
     cells, valid = _read(array, _layouts_of(_TIME_LAYOUTS, target)), valid_mask(array)
-    return Vector(fixed_array(arrow_type, cells.micros, valid), valid & ~cells.read)
+    return Vector(fixed_array(arrow_type, cells.micros, valid), some(valid & ~cells.read))
+
+
+def _coerced(*rules: tuple[str, BoolMask]) -> tuple[tuple[str, BoolMask], ...]:
+    """The rules that were at work."""
+    return tuple((name, mask) for name, mask in rules if mask.any())
 
 
 def _layouts_of(layouts: tuple[_Layout, ...], target: PgType) -> tuple[_Layout, ...]:
@@ -112,17 +138,20 @@ def _layouts_of(layouts: tuple[_Layout, ...], target: PgType) -> tuple[_Layout, 
 
 
 def _read(array: pa.Array, layouts: tuple[_Layout, ...]) -> _Columns:
-    cells = _Columns.unread(len(array))
+    cells: _Columns | None = None
     for length, rows in rows_by_length(array, {layout.length for layout in layouts}):
         matrix = matrix_of(array, length, rows)
-        left = slice(None) if rows is None else rows
         candidates = [layout for layout in layouts if layout.length == length]
         while len(matrix) and (layout := _next_layout(matrix, candidates)) is not None:
             candidates.remove(layout)
-            odd = ~_read_layout(matrix, layout, left, cells)
-            left = np.flatnonzero(odd) if isinstance(left, slice) else left[odd]
-            matrix = matrix[odd]
-    return cells
+            found = _read_layout(matrix, layout)
+            if len(matrix) == len(array) and found.read.all():
+                return found  # as nearly always
+            cells = cells or _Columns.unread(len(array))
+            rows = np.arange(len(array)) if rows is None else rows
+            cells.put(rows, found)
+            rows, matrix = rows[~found.read], matrix[~found.read]
+    return cells or _Columns.unread(len(array))
 
 
 def _next_layout(matrix: ByteMatrix, candidates: list[_Layout]) -> _Layout | None:
@@ -150,25 +179,19 @@ def _shape(layout: _Layout) -> bytes:
     return f".{{{layout.clock}}}..:..{seconds}{fraction}{offset}".encode()
 
 
-def _read_layout(matrix: ByteMatrix, layout: _Layout, rows: Rows | slice, cells: _Columns) -> BoolMask:
-    """Read what follows the layout into ``cells`` at ``rows`` (a slice: all of them); returns which cells did."""
+def _read_layout(matrix: ByteMatrix, layout: _Layout) -> _Columns:
+    """Read the cells that follow the layout; anything may be said of the others."""
     text = np.ascontiguousarray(matrix.T)  # a line per position: every step below runs along memory
-    good = np.ones(text.shape[1], np.bool_)
-    days = _days(text, good) if layout.clock != 0 else None
-    micros = None if layout.clock is None else _micros(text, layout, good)
-    offset = _offset(text, layout, good) if layout.offset else None
-    kept = slice(None) if bool(good.all()) else good
-    places = rows if isinstance(kept, slice) else np.flatnonzero(good) if isinstance(rows, slice) else rows[good]
-    cells.read[places] = True
-    if days is not None:
-        cells.days[places] = days[kept]
-    if micros is not None:
-        cells.micros[places] = micros[kept]
-        cells.has_time[places] = True
-    if offset is not None:
-        cells.offset[places] = offset[kept]
-        cells.has_offset[places] = True
-    return good
+    count = text.shape[1]
+    good = np.ones(count, np.bool_)
+    return _Columns(
+        days=_days(text, good) if layout.clock != 0 else np.zeros(count, np.int32),
+        micros=np.zeros(count, np.int64) if layout.clock is None else _micros(text, layout, good),
+        has_time=np.full(count, layout.clock is not None),
+        has_offset=np.full(count, bool(layout.offset)),
+        offset=_offset(text, layout, good) if layout.offset else np.zeros(count, np.int64),
+        read=good,
+    )
 
 
 def _number(text: ByteMatrix, start: int, count: int, good: BoolMask) -> npt.NDArray[np.int32]:

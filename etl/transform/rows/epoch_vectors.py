@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.model import PgType, Reading
-from etl.transform.rows.buffers import BoolMask, fixed_array, fixed_values, valid_mask
+from etl.transform.rows.buffers import BoolMask, fixed_array, fixed_values, some, valid_mask
 from etl.transform.rows.daytime import decimals_of
 from etl.transform.rows.epochs import COUNTED, END_OF_INSTANTS, EPOCHS, FIRST_INSTANT, SECOND_US, Epoch
 from etl.transform.rows.gregorian import DAY_US
@@ -98,4 +98,4 @@ def _vector(
     values = (micros // DAY_US).astype(np.int32) if target.name == "date" else micros
     coerced = ((how, ~zero), ("epoch-zero", zero)) if how in EPOCHS else ((how, sure),)
     odd = valid & ~sure
-    return Vector(fixed_array(arrow_type, values, valid), odd if odd.any() else None, coerced)
+    return Vector(fixed_array(arrow_type, values, valid), some(odd), coerced)

@@ -26,6 +26,7 @@ from etl.transform.rows.buffers import (
     matrix_of,
     only,
     rows_by_length,
+    some,
     valid_mask,
 )
 from etl.transform.rows.characters import LARGEST_FIELD, longest_text
@@ -70,7 +71,7 @@ def _cells_not_utf8(array: pa.Array) -> BoolMask | None:
         return None
     cells = as_binary(array).to_pylist()
     mask = np.fromiter((cell is not None and not _is_utf8(cell) for cell in cells), np.bool_, len(cells))
-    return mask if mask.any() else None  # what stands behind a null may be anything
+    return some(mask)  # what stands behind a null may be anything
 
 
 def _is_whole_utf8(array: pa.Array) -> bool:
@@ -149,8 +150,7 @@ def _matches(array: pa.Array, pattern: str) -> BoolMask:
 
 
 def _rest(array: pa.Array, done: BoolMask) -> BoolMask | None:
-    rest = valid_mask(array) & ~done
-    return rest if rest.any() else None
+    return some(valid_mask(array) & ~done)
 
 
 def _texts_to_booleans(array: pa.Array, target: PgType, arrow_type: pa.DataType) -> Vector:
