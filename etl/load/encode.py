@@ -17,6 +17,7 @@ from pgpq.schema import Jsonb
 
 from etl.errors import PlanError
 from etl.load.csv_text import write_csv
+from etl.load.fixed_rows import FixedRows, fixed_rows
 from etl.load.large_cells import large_columns, spliced, with_empty_cells
 from etl.model import PgType, Slice, TablePlan, TargetPage
 
@@ -59,6 +60,7 @@ class TableEncoder:
         self._table = table
         # the same for nearly all pages, and dear to make
         self._encoders: dict[tuple[pa.Schema, pa.Schema], pgpq.ArrowToPostgresBinaryEncoder] = {}
+        self._fixed: dict[tuple[pa.Schema, pa.Schema], FixedRows | None] = {}
         self._as_csv = any(is_text_copied(target) for target in self._types)
 
     def encode_page(self, page: TargetPage) -> Slice:
@@ -74,8 +76,14 @@ class TableEncoder:
         return self._slice(page, spliced(stream, columns, batch.num_columns), "binary")
 
     def _encode(self, page: TargetPage, batch: pa.RecordBatch) -> bytes | memoryview:
-        """The batch as the encoder writes it."""
+        """The rows of the batch in the stream's binary form."""
         schemas = page.batch.schema, batch.schema
+        if schemas not in self._fixed:
+            self._fixed[schemas] = fixed_rows(batch.schema)
+            self._encoders[schemas] = self._new_encoder(*schemas)  # which refuses what the table does not know
+        fixed = self._fixed[schemas]
+        if fixed is not None and not any(array.null_count for array in batch.columns):
+            return fixed.stream(batch)
         encoder = self._encoders.pop(schemas, None) or self._new_encoder(*schemas)
         rows: bytes = encoder.write_batch(batch)
         if rows:  # all of them; what is less than a megabyte it keeps back until it is finished
