@@ -82,7 +82,7 @@ class TableEncoder:
             self._fixed[schemas] = fixed_rows(batch.schema)
             self._encoders[schemas] = self._new_encoder(*schemas)  # which refuses what the table does not know
         fixed = self._fixed[schemas]
-        if fixed is not None and not any(array.null_count for array in batch.columns):
+        if fixed is not None and fixed.takes(batch):
             return fixed.stream(batch)
         encoder = self._encoders.pop(schemas, None) or self._new_encoder(*schemas)
         rows: bytes = encoder.write_batch(batch)

@@ -3,12 +3,14 @@
 import math
 import struct
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from etl.load import encode
 from etl.load.encode import TableEncoder
-from etl.load.fixed_rows import FIELDS
+from etl.load.fixed_rows import FIELDS, fixed_rows
 from etl.model import Affinity, ColumnPlan, PgType, SourceColumn, SourceTable, TablePlan, TargetPage
 
 NAN_WITH_PAYLOAD = struct.unpack("<d", bytes.fromhex("010000000000f87f"))[0]
@@ -58,12 +60,27 @@ def test_the_stream_is_the_one_that_the_encoder_writes(kinds: list[str], monkeyp
         assert ours == b"".join(TableEncoder(table).encode_page(page_of(batch)).chunks)
 
 
-def test_a_page_with_a_null_has_rows_of_other_widths() -> None:
-    table = table_of(["int64", "double"])
-    encoder = TableEncoder(table)
-    full = pa.RecordBatch.from_arrays([pa.array([1, 2]), pa.array([0.5, 1.5])], names=["c0", "c1"])
-    holed = pa.RecordBatch.from_arrays([pa.array([1, None]), pa.array([0.5, 1.5])], names=["c0", "c1"])
-    row = struct.pack(">hiqid", 2, 8, 1, 8, 0.5)
-    for _ in range(2):
-        assert b"".join(encoder.encode_page(page_of(full)).chunks) == row + struct.pack(">hiqid", 2, 8, 2, 8, 1.5)
-        assert b"".join(encoder.encode_page(page_of(holed)).chunks) == row + struct.pack(">hiid", 2, -1, 8, 1.5)
+@pytest.mark.parametrize("share", [1, 20, 60, 1000], ids=lambda share: f"one-in-{share}")
+def test_nulls_are_as_the_encoder_writes_them(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First and last row, neighbours, several in a row: whatever is cut out, and whoever does it."""
+    kinds = list(FIELDS)
+    table = table_of(kinds)
+    random = np.random.default_rng(share)
+    arrays = []
+    for kind in kinds:
+        repeated = array_of(kind).take(pa.array(np.arange(3000) % 4))
+        nulls = random.random(3000) < 1 / share / len(kinds)
+        nulls[[0, 1, -1]] = share > 1
+        arrays.append(pc.if_else(pa.array(nulls), pa.scalar(None, repeated.type), repeated))
+    batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in table.columns])
+    ours = b"".join(TableEncoder(table).encode_page(page_of(batch)).chunks)
+    monkeypatch.setattr(encode, "fixed_rows", lambda _: None)
+    assert ours == b"".join(TableEncoder(table).encode_page(page_of(batch)).chunks)
+
+
+def test_pages_with_many_nulls_go_the_other_way() -> None:
+    rows = fixed_rows(pa.schema([("c0", pa.int64())]))
+    assert rows is not None
+    for nulls, taken in ((0, True), (5, True), (6, False), (100, False)):
+        batch = pa.RecordBatch.from_arrays([pa.array([None] * nulls + [1] * (100 - nulls))], names=["c0"])
+        assert rows.takes(batch) is taken
