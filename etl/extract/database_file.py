@@ -100,6 +100,14 @@ class DatabaseFile:
         block.pages = np.arange(len(numbers) - 1, -1, -1, dtype=np.int64) * self.page_bytes
         self.read_to(numbers, block, block.pages)
 
+    def announce(self, numbers: PageNumbers) -> None:
+        """Let the system fetch these pages from the disk meanwhile: they are read next."""
+        if hasattr(os, "posix_fadvise"):
+            for first, end in runs(numbers):
+                start, size = (int(numbers[first]) - 1) * self.page_bytes, (end - first) * self.page_bytes
+                with contextlib.suppress(OSError):  # advice; what is wrong with the file its reading tells
+                    os.posix_fadvise(self._file, start, size, os.POSIX_FADV_WILLNEED)
+
     def read_to(self, numbers: PageNumbers, block: PageBlock, addresses: Addresses) -> None:
         """Read each page to its address in the block; neighbours in the file by one system call.
 

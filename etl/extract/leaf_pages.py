@@ -124,6 +124,7 @@ class LeafReading:
             while len(rest):
                 self._file.read(rest[:leaves_at_once], block)
                 rest = rest[leaves_at_once:]
+                self._file.announce(rest[:most_leaves])
                 ensure_kind(block, LEAF)
                 counts = cell_counts(block)
                 first = 0
