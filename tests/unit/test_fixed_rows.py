@@ -49,6 +49,7 @@ def table_of(kinds: list[str]) -> TablePlan:
 
 @pytest.mark.parametrize("kinds", [*([kind] for kind in FIELDS), list(FIELDS)], ids=[*FIELDS, "all"])
 def test_the_stream_is_the_one_that_the_encoder_writes(kinds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every type alone and all together, on pages of several lengths."""
     table = table_of(kinds)
     whole = pa.RecordBatch.from_arrays([array_of(kind) for kind in kinds], names=[f"c{i}" for i in range(len(kinds))])
     encoder = TableEncoder(table)
@@ -79,6 +80,7 @@ def test_nulls_are_as_the_encoder_writes_them(share: int, monkeypatch: pytest.Mo
 
 
 def test_pages_with_many_nulls_go_the_other_way() -> None:
+    """To cut them out one by one would cost more than the encoder does."""
     rows = fixed_rows(pa.schema([("c0", pa.int64())]))
     assert rows is not None
     for nulls, taken in ((0, True), (5, True), (6, False), (100, False)):
