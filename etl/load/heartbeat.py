@@ -16,42 +16,51 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import asyncpg
 
 from etl.errors import TargetError
-from etl.load.connect import Connections, named_errors, open_connection
+from etl.load.address import TargetAddress
+from etl.load.connect import Connections, hang_up, named_errors, open_connection
 
 BEAT_S = 5.0
 SILENCE_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def beating(heart: asyncpg.Connection, give_up: Callable[[TargetError], None]) -> AsyncIterator[None]:
-    """Ask again and again while the block runs; on silence ``give_up`` is told why.
+async def beating(
+    heart: asyncpg.Connection, address: TargetAddress, give_up: Callable[[TargetError], None]
+) -> AsyncIterator[None]:
+    """Ask again and again while the block runs, on a new connection where ``heart`` is lost; close it at the end.
 
-    It cuts the run's connections: work under ``guarded`` then ends with TargetLostError.
+    On silence ``give_up`` is told why. It cuts the run's connections: work under ``guarded`` then ends with
+    TargetLostError.
     """
-    task = asyncio.create_task(_ask(heart, give_up))
+    asked = [heart]
+    task = asyncio.create_task(_ask(asked, address, give_up))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait({task})
+        await hang_up(asked.pop())
 
 
-async def _ask(heart: asyncpg.Connection, give_up: Callable[[TargetError], None]) -> None:
-    while not heart.is_closed():
+async def _ask(asked: list[asyncpg.Connection], address: TargetAddress, give_up: Callable[[TargetError], None]) -> None:
+    while True:
         await asyncio.sleep(BEAT_S)
         try:
             async with asyncio.timeout(SILENCE_S):
-                await heart.fetchval("select 1")
+                if asked[0].is_closed():
+                    asked[0] = await open_connection(address)
+                await asked[0].fetchval("select 1")
         except TimeoutError:
-            heart.terminate()
+            asked[0].terminate()
             give_up(
                 TargetError(
                     f"the server has not answered for {SILENCE_S:g} seconds: it is stopped, or cut off",
                     "see what it does; run the command again when it answers",
                 )
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            return  # it is gone, which the others notice by themselves
+            return
+        except (TargetError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pass  # it is gone, which the others notice by themselves; when it comes back, it is asked again
 
 
 async def open_heart(control: asyncpg.Connection, pools: Sequence[Connections]) -> asyncpg.Connection:

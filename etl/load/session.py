@@ -49,7 +49,7 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(hang_up, control)
         heart = await open_heart(control, (connections, spare))
-        stack.push_async_callback(hang_up, heart)
+        stack.callback(heart.terminate)  # where what follows fails; `beating` closes it otherwise
         with named_errors(str(address)):
             await apply_settings(control, address)
         stack.push_async_callback(connections.close)
@@ -62,7 +62,7 @@ async def open_session(address: TargetAddress, jobs: int) -> AsyncIterator[Sessi
 
         locks = RunLocks(control, address)
         await stack.enter_async_context(locks.kept(give_up))
-        await stack.enter_async_context(beating(heart, give_up))
+        await stack.enter_async_context(beating(heart, address, give_up))
         yield Session(connections, spare, control, locks)
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from etl.errors import TargetError
+from etl.errors import TargetError, TargetLostError
 from etl.load import heartbeat
+from etl.load.address import parse_address
+from etl.load.connect import guarded
+from etl.load.session import open_session
 from etl.options import Options
 from etl.pipeline import migrate
 from etl.progress import SilentProgress
@@ -74,6 +77,31 @@ async def test_a_stopped_server_ends_the_run(
     assert again.status == 0
 
 
+async def test_a_server_that_came_back_is_asked_again(
+    own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that asks is lost with all the others when a server restarts, and nobody else would notice."""
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.1)
+    monkeypatch.setattr(heartbeat, "SILENCE_S", 1.5)
+    async with open_session(parse_address(own_server.dsn), 1) as session, session.connections.borrow() as connection:
+        ours = [session.control.get_server_pid(), connection.get_server_pid()]
+        others = "from pg_stat_activity where backend_type = 'client backend' and pid <> all($1)"
+        (heart,) = [row["pid"] for row in await connection.fetch(f"select pid {others}", ours)]
+        await connection.execute(f"select pg_terminate_backend({heart})")
+        for _ in range(200):
+            if await connection.fetchval(f"select array_agg(pid) {others}", ours) not in (None, [heart]):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            pytest.fail("nobody asks the server any more")
+        send(signal.SIGSTOP, own_server)
+        try:
+            with pytest.raises(TargetLostError):
+                await asyncio.wait_for(guarded(connection, connection.execute("select 1")), 20)
+        finally:
+            send(signal.SIGCONT, own_server)
+
+
 class StopsTheServerAt(StopsTheServer):
     """Stops it when the first rows of one table have arrived."""
 
@@ -118,9 +146,6 @@ async def test_a_server_that_is_slow_is_not_given_up(
     """A statement of minutes leaves the plainest question answered."""
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
     monkeypatch.setattr(heartbeat, "SILENCE_S", 0.5)
-    from etl.load.address import parse_address
-    from etl.load.session import open_session
-
     async with open_session(parse_address(own_server.dsn), 1) as session, session.connections.borrow() as connection:
         await connection.execute("select pg_sleep(1.5)")
         assert await session.control.fetchval("select 1") == 1
