@@ -72,7 +72,8 @@ class PageWorkers:
             del future, call  # or a large page would live on until the next one comes
 
 
-PAGE_WORKERS = PageWorkers(max(1, (os.cpu_count() or 1) // 2))  # the server, or what else is there, has the rest
+# half of the cores: the server, or what else is there, has the rest; and one interpreter has no use for many
+PAGE_WORKERS = PageWorkers(max(1, min(4, (os.cpu_count() or 1) // 2)))
 
 
 async def in_turn(turn: Turn, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
