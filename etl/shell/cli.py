@@ -6,6 +6,7 @@ Invariant: only click is imported here, everything else inside a command, so tha
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -196,6 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from etl.shell.console import tell_failure
 
         status = tell_failure(error, [], debug="--debug" in (sys.argv if arguments is None else arguments))
+    if arguments is None:  # the process is ours, and all is told: on its way out a signal would only hide the status
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     gc.freeze()  # or the interpreter, on its way out, would look for garbage among all that was imported
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 from etl.errors import EtlError, ExitStatus, InterruptedRunError
@@ -39,7 +40,8 @@ def run_interruptible(
 ) -> T:
     """Run the coroutine that ``work`` makes, on uvloop where it is installed.
 
-    Returns its result, even where a signal came too late to stop it. Raises InterruptedRunError (status 130 or 143)
+    Returns its result, even where a signal came too late to stop it; one that comes later still is passed over, so that
+    the report is told and the status stands. Raises InterruptedRunError (status 130 or 143)
     when a signal ended it, else whatever it raised. ``tell`` says that the signal was heard; ``leave`` runs just
     before a hard exit; ``words`` are what is true of the target at the moment of asking, for the last line.
     """
@@ -83,8 +85,11 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
 
     for watched in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(watched, stop, watched)
+    ended = False
     try:
-        return await task
+        result = await task
+        ended = True
+        return result
     except (asyncio.CancelledError, EtlError):  # after a signal, what else went wrong on the way out is no news
         if not received:
             raise
@@ -96,6 +101,13 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
             timer.cancel()
         for watched in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(watched)
+            if ended:
+                signal.signal(watched, _pass_once)
+
+
+def _pass_once(number: int, _frame: FrameType | None) -> None:
+    """A signal after the end: what was published stays, and is still to be told; a second one ends the process."""
+    signal.signal(number, signal.SIG_DFL)
 
 
 def _status(number: int) -> ExitStatus:

@@ -101,3 +101,15 @@ def test_a_signal_that_comes_too_late_changes_nothing() -> None:
     out, _ = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "result published" in out
+
+
+def test_a_signal_after_the_end_does_not_keep_the_report_back() -> None:
+    """The data are there, so the shell hears it; only who insists ends the process."""
+    for last, status in (("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM), ("pass", 0)):
+        program = PROGRAM.replace('    print("result"', f"    late()\n    {last}\n    print('result'")
+        program = program.format(body="return 'published'", cleanup="pass")
+        late = "import os, signal\n\ndef late():\n    for number in (signal.SIGINT, signal.SIGTERM):\n"
+        late += "        os.kill(os.getpid(), number)\n"
+        done = subprocess.run([sys.executable, "-c", late + program], capture_output=True, text=True, timeout=10)
+        assert done.returncode == status, done.stderr
+        assert ("result published" in done.stdout) == (status == 0)
