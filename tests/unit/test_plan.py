@@ -155,9 +155,12 @@ async def test_tables_and_exclude_choose_by_globs_without_case(make_source: Make
 
 async def test_a_glob_that_matches_nothing_is_a_usage_error(make_source: MakeSource) -> None:
     """With the nearest name as a hint."""
+    path = make_source(case_script("left_behind"))
     with pytest.raises(UsageError, match="--tables 'kepd' matches no table") as refused:
-        await plan_of(make_source(case_script("left_behind")), tables=("kepd",))
+        await plan_of(path, tables=("kepd",))
     assert refused.value.hint == "did you mean kept?"
+    with pytest.raises(UsageError, match="together leave no table"):
+        await plan_of(path, tables=("kept",), exclude=("k*",))
 
 
 async def test_a_parent_outside_the_run_is_listed(make_source: MakeSource) -> None:

@@ -1,6 +1,6 @@
 """``--tables`` and ``--exclude``: which part of the source a run moves.
 
-Invariant: a glob that matches nothing is an error, never an empty run.
+Invariant: a glob that matches nothing is an error, and so is a selection of nothing: never an empty run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> SourceCatalog:
     """The catalog with only the tables that are included and not excluded; what belongs to the others goes with them.
 
-    Raises UsageError, with the nearest names, for a glob that matches no table, view or virtual table.
+    Raises UsageError, with the nearest names, for a glob that matches no table, view or virtual table, and when none
+    is left.
     """
     names = [table.name for table in catalog.tables]
     names += [view.name for view in catalog.views]
@@ -31,6 +32,9 @@ def select_tables(catalog: SourceCatalog, include_globs: Sequence[str], exclude_
     def is_selected(name: str) -> bool:
         included = not include_globs or any(matches_glob(name, glob) for glob in include_globs)
         return included and not any(matches_glob(name, glob) for glob in exclude_globs)
+
+    if names and not any(map(is_selected, names)):
+        raise UsageError("--tables and --exclude together leave no table", "a table must match no --exclude")
 
     virtual = (thing.name for thing in catalog.skipped if thing.table is None)
     return replace(
