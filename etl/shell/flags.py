@@ -44,6 +44,20 @@ class PageBytes(click.ParamType[int]):
             self.fail(f"{error}.", param, ctx)
 
 
+class SchemaName(click.ParamType[str]):
+    """A schema that tables may be made in."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from etl.shell.invocation import read_schema_name
+
+        try:
+            return read_schema_name(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """A flag that ETL_<NAME> sets too."""
     long = next(name for name in names if name.startswith("--"))
@@ -105,7 +119,14 @@ naming = together(
 selection = together(
     option("--tables", multiple=True, metavar="GLOB", help="Only these tables; may be repeated."),
     option("--exclude", multiple=True, metavar="GLOB", help="All tables but these; may be repeated."),
-    option("--target-schema", default="public", show_default=True, metavar="NAME", help="Schema of the target."),
+    option(
+        "--target-schema",
+        type=SchemaName(),
+        default="public",
+        show_default=True,
+        metavar="NAME",
+        help="Schema of the target.",
+    ),
     option(
         "--cast",
         multiple=True,

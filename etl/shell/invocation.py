@@ -22,6 +22,7 @@ from etl.shell.units import parse_bytes
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+")
 _PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE", "PGPORT", "PGUSER")
 _PAGE_BYTES = (16 << 10, 64 << 20)
+_NAME_BYTES = 63  # of any name in PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ def find_source(text: str) -> Path:
             raise SourceError(f"{path}: this is a folder", "give the path of the SQLite file in it")
         if not path.exists():
             raise SourceError(f"{path}: no such file", _similar(path))
+        if not path.is_file():  # to open a pipe would wait for its writer, for ever
+            raise SourceError(f"{path}: this is no regular file", "SQLite needs a file; write it to one first")
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}", "check the path and its permissions") from error
     return path
@@ -97,6 +100,26 @@ def read_page_bytes(text: str) -> int:
     if not _PAGE_BYTES[0] <= number <= _PAGE_BYTES[1]:
         raise ValueError(f"{text!r} is not between 16kB and 64MB")
     return number
+
+
+def read_schema_name(text: str) -> str:
+    """The name of ``--target-schema``; raises ValueError when no schema of a user can bear it."""
+    if not text:
+        raise ValueError("the name is empty")
+    if not is_encodable(text) or len(text.encode()) > _NAME_BYTES:
+        raise ValueError(f"{text!r} is not UTF-8 of at most {_NAME_BYTES} bytes")
+    if text.startswith("pg_") or text == "information_schema":
+        raise ValueError(f"{text!r} belongs to the server")
+    return text
+
+
+def is_encodable(text: str) -> bool:
+    """Whether the text of an argument was UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_reports(paths: tuple[str, ...], formats: tuple[str, ...] = (".json",)) -> tuple[Path, ...]:

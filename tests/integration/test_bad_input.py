@@ -82,6 +82,11 @@ def directory(folder: Path) -> Path:
     return folder / "folder.db"
 
 
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.db")
+    return folder / "pipe.db"
+
+
 def no_database(folder: Path) -> Path:
     (folder / "notes.db").write_text("Dear diary, this is no database.\n" * 200)
     return folder / "notes.db"
@@ -126,6 +131,7 @@ def test_a_name_that_is_no_text_is_told(named: str, etl: EtlCommand, database_ds
     [
         (missing, "no such file"),
         (directory, "folder"),
+        (pipe, "no regular file"),
         (no_database, "not a"),
         (encrypted, "not a"),
         (truncated, ""),
