@@ -21,6 +21,8 @@ from etl.shell.units import clock, duration, short_count, size
 
 _NAME_WIDTH = 18
 _CTRL_C_WIDTH = 3  # a terminal echoes ^C at the end of the last line: a full line would wrap and leave a bar behind
+_FIGURES = (4, 5, 7, 12, 9)  # widths: per cent, rows, time left, rows/s, bytes/s; the last are the first to go
+_BAR_WIDTH = 6  # at least
 _ROWS_SHOWN = 8  # more running tables than this would push the overall bar off small screens
 
 
@@ -102,33 +104,35 @@ class BarProgress:
             if not self._phase:
                 return Text("")
             running = sorted(self._tables.items(), key=lambda item: -item[1].total_rows)
-            grid = _grid(self._console.width - _CTRL_C_WIDTH)
+            grid, figures = _grid(self._console.width - _CTRL_C_WIDTH)
             for name, meter in running[:_ROWS_SHOWN]:
-                _add_bar(grid, name, meter, "cyan")
-            _add_bar(grid, self._phase, self._whole, "bold")
+                _add_bar(grid, figures, name, meter, "cyan")
+            _add_bar(grid, figures, self._phase, self._whole, "bold")
             return grid
 
 
-def _grid(width: int) -> Table:
-    """Name, bar, per cent, rows, rows/s, bytes/s, time left; the bar takes what the figures leave."""
+def _grid(width: int) -> tuple[Table, int]:
+    """Name, bar and figures, with how many of these there is room for; the bar takes what they leave."""
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.width = width
     grid.add_column(width=_NAME_WIDTH, no_wrap=True, overflow="ellipsis")
-    grid.add_column(ratio=1, min_width=6)
-    for figures in (4, 5, 12, 9, 7):
-        grid.add_column(justify="right", no_wrap=True, width=figures)
-    return grid
+    grid.add_column(ratio=1, min_width=_BAR_WIDTH)
+    shown = len(_FIGURES)
+    while shown > 1 and _NAME_WIDTH + 1 + _BAR_WIDTH + sum(1 + figure for figure in _FIGURES[:shown]) > width:
+        shown -= 1
+    for figure in _FIGURES[:shown]:
+        grid.add_column(justify="right", no_wrap=True, width=figure)
+    return grid, shown
 
 
-def _add_bar(grid: Table, name: str, meter: Meter, style: str) -> None:
+def _add_bar(grid: Table, figures: int, name: str, meter: Meter, style: str) -> None:
     fraction, left = meter.fraction, meter.seconds_left
     bar = ProgressBar(total=1.0, completed=fraction or 0.0, pulse=fraction is None)
-    grid.add_row(
-        Text(name, style=style),
-        bar,
+    cells = (
         "" if fraction is None else f"{fraction:.0%}",
         short_count(meter.rows) if meter.rows else "",
+        f"{clock(left)}" if left is not None else "",
         f"{short_count(meter.rows_per_second)} rows/s" if meter.rows else "",
         f"{size(meter.bytes_per_second)}/s" if meter.rows else "",
-        f"{clock(left)}" if left is not None else "",
     )
+    grid.add_row(Text(name, style=style), bar, *cells[:figures])

@@ -107,6 +107,24 @@ def test_silence_is_silent() -> None:
     assert stream.getvalue() == ""
 
 
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(100, ("100%", "rows/s", "B/s")), (60, ("100%", "rows/s")), (45, ("100%",))]
+)
+def test_a_narrow_terminal_leaves_figures_out_and_cuts_none(
+    columns: int, shown: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 10… is no 100%."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    with BarProgress(stream) as bars:
+        bars.start_phase("load", 12_345)
+        bars.start_table("a", 12_345)
+        bars.advance("a", 12_345, 12_345)
+        bars._live.refresh()
+    assert "…" not in stream.getvalue()
+    assert all(figure in stream.getvalue() for figure in shown)
+
+
 @pytest.mark.parametrize(("stream", "kind"), [(Terminal(), BarProgress), (io.StringIO(), PlainProgress)])
 def test_auto_is_bars_on_a_terminal_and_lines_elsewhere(stream: io.StringIO, kind: type) -> None:
     """A log file gets no escape sequences."""
