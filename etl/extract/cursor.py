@@ -13,10 +13,11 @@ from typing import Any
 import aiosqlite
 import pyarrow as pa
 
-from etl.extract.pages import MAX_PAGE_ROWS, quote
+from etl.extract.pages import quote
 from etl.model import SourcePage, SourceTable, SplitColumn
 
 FETCH_ROWS = 512
+MOST_ROWS = 16_384  # of a page: as Python objects they take several times the bytes that are counted
 
 
 async def read_by_cursor(
@@ -43,7 +44,7 @@ async def _chunks(
     while fetched := list(await cursor.fetchmany(fetch_rows)):
         rows += fetched
         size += sum(len(cell) if isinstance(cell, str | bytes) else 8 for row in fetched for cell in row)
-        if size >= page_bytes or len(rows) + fetch_rows > MAX_PAGE_ROWS:
+        if size >= page_bytes or len(rows) + fetch_rows > MOST_ROWS:
             yield rows, size
             rows, size = [], 0
     if rows:
