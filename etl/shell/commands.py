@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from etl.errors import ExitStatus, InterruptedRunError, UsageError
+from etl.errors import ExitStatus, UsageError
 from etl.memory import bound_allocators, import_without_collecting
 from etl.options import Options
 from etl.progress import Progress
 from etl.shell.console import deliver, deliver_survey, run_job, say, tell_failure
 from etl.shell.invocation import TargetChoice, check_reports, find_source, find_target, make_options
+from etl.shell.signals import heed_signals, signals_held
 from etl.standing import Standing
 from etl.survey_report import Inspection
 from etl.threads import hand_over_quickly
@@ -79,11 +78,13 @@ def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
 def _run_migration(
     options: Options, flags: Flags, reports: Sequence[Path], leave: Callable[[], None] | None = None
 ) -> ExitStatus:
-    from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
+    with signals_held():
+        from etl.pipeline import migrate  # half a second of imports, spared to those who mistyped
 
     standing = Standing()
     if flags["from_rejects"]:
-        from etl.phases.amending import load_mended
+        with signals_held():
+            from etl.phases.amending import load_mended
 
         folder = Path(flags["from_rejects"]).expanduser()
         amend = partial(load_mended, folder=folder, standing=standing)
@@ -99,7 +100,8 @@ def _verify(ctx: click.Context, flags: Flags) -> ExitStatus:
     if flags["source"] is None:
         raise UsageError("SOURCE is missing", "etl verify SOURCE TARGET; with --against a report takes its place")
     source = find_source(flags["source"])
-    from etl.phases.comparison import verify
+    with signals_held():
+        from etl.phases.comparison import verify
 
     with _reached(ctx, flags, makes=False) as choice:
         options = make_options(source, choice.dsn, flags)
@@ -110,10 +112,11 @@ def _clean(ctx: click.Context, flags: Flags) -> ExitStatus:
     choice = _target(ctx, flags)
     if choice.origin != "TARGET" and not flags["yes"]:
         confirm(choice, Path("what failed runs have left"), False)
-    from etl.phases.cleaning import clean
-    from etl.shell.console import write_out
-    from etl.shell.interruption import run_interruptible
-    from etl.shell.units import size
+    with signals_held():
+        from etl.phases.cleaning import clean
+        from etl.shell.console import write_out
+        from etl.shell.interruption import run_interruptible
+        from etl.shell.units import size
 
     dropped = run_interruptible(lambda: clean(choice.dsn), say)
     lines = [f"dropped {left.schema} of {left.source or 'an unknown source'}: {size(left.bytes)}" for left in dropped]
@@ -129,7 +132,8 @@ def _verify_against(ctx: click.Context, flags: Flags, reports: Sequence[Path]) -
             "etl verify TARGET --against report.json",
         )
     shifted = {**flags, "target": flags["source"]}
-    from etl.phases.attestation import verify_against
+    with signals_held():
+        from etl.phases.attestation import verify_against
 
     with _reached(ctx, shifted, "source", makes=False) as choice:
         options = make_options(Path(flags["against"]), choice.dsn, shifted)
@@ -140,7 +144,8 @@ def _inspect(ctx: click.Context, flags: Flags) -> ExitStatus:
     reports = check_reports(flags["report"], (".json", ".html"))
     source = find_source(flags["source"])
     asks = flags["target"] is not None or flags["embedded"] is not None or flags["keep_running"]
-    from etl.phases.inspection import inspect
+    with signals_held():
+        from etl.phases.inspection import inspect
 
     def job(options: Options, progress: Progress) -> Coroutine[Any, Any, Inspection]:
         return inspect(options, progress, ask_target=asks)
@@ -199,7 +204,8 @@ def confirm(choice: TargetChoice, source: Path, yes: bool) -> None:
 @contextmanager
 def embedded(directory: Path, keep_running: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     """The DSN of an embedded server, and what to do when the process has to leave at once."""
-    from etl.shell.embedded import embedded_server, stop_command, stop_server
+    with signals_held():
+        from etl.shell.embedded import embedded_server, stop_command, stop_server
 
     with embedded_server(directory, keep_running) as server:
         keep = keep_running or server.was_running
@@ -226,7 +232,7 @@ def bounded(flags: Flags, work: Callable[[], int]) -> int:
     )
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without UTF-8 still gets a table
     sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _terminate)
+    heed_signals()
     try:
         return int(work())
     except (Exception, KeyboardInterrupt) as error:
@@ -234,10 +240,3 @@ def bounded(flags: Flags, work: Callable[[], int]) -> int:
             raise
         dsns = [flags.get("target") or "", os.environ.get("DATABASE_URL", "")]
         return tell_failure(error, dsns, flags["debug"])
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM while no event loop runs: unwind, so that what was started is stopped."""
-    interrupted = InterruptedRunError("terminated")
-    interrupted.status = ExitStatus.TERMINATED
-    raise interrupted

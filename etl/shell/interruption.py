@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from etl.errors import EtlError, ExitStatus, InterruptedRunError
 from etl.memory import settle
+from etl.shell.signals import signals_held
 from etl.standing import AS_BEFORE
 
 CLEANUP_S = 5.0
@@ -45,8 +46,10 @@ def run_interruptible(
     when a signal ended it, else whatever it raised. ``tell`` says that the signal was heard; ``leave`` runs just
     before a hard exit; ``words`` are what is true of the target at the moment of asking, for the last line.
     """
+    with signals_held():
+        loop_factory = _loop_factory()
     settle()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(_guard(work, tell, leave, words))
 
 
