@@ -34,9 +34,15 @@ def test_a_signal_during_the_first_imports_ends_the_program_in_a_word(number: si
 
 def test_a_signal_waits_for_the_end_of_what_may_not_be_interrupted() -> None:
     """And is heeded then."""
-    through = False
-    with pytest.raises(KeyboardInterrupt), signals_held():
-        os.kill(os.getpid(), signal.SIGINT)
-        through = True
-    assert through
+    steps = []
+
+    def work() -> None:
+        with signals_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("through")
+        steps.append("too far")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["through"]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
