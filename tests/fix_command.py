@@ -44,10 +44,10 @@ class PreparedProcess:
     requests: socket.socket
     environment: Mapping[str, str]  # that of every command which it becomes
 
-    def run(self, folder: Path, arguments: list[str], timeout: float) -> Done:
+    def run(self, folder: Path, arguments: list[str], timeout: float, constants: Mapping[str, float]) -> Done:
         """Run one command to its end, and to the end of its output, as subprocess.run does."""
         pipes = [os.pipe() for _ in range(3)]
-        request = json.dumps({"folder": str(folder), "arguments": arguments}).encode()
+        request = json.dumps({"folder": str(folder), "arguments": arguments, "constants": dict(constants)}).encode()
         socket.send_fds(self.requests, [request], [write for _, write in pipes])
         for _, write in pipes:
             os.close(write)
@@ -93,8 +93,15 @@ class EtlCommand:
     def __call__(self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
         """A fork of the prepared process; one from the very start, where the environment is another."""
         if self.environment(env) == self.prepared.environment:
-            return self.prepared.run(self.folder, list(map(str, arguments)), timeout)
+            return self.prepared.run(self.folder, list(map(str, arguments)), timeout, {})
         return self.afresh(*arguments, env=env, timeout=timeout)
+
+    def impatient(self, constants: Mapping[str, float], *arguments: object, timeout: float = 120) -> Done:
+        """As ``etl(…)`` with less patience: {"etl.load.connect.ATTEMPTS": 2}, for waits that prove nothing more.
+
+        The values take the place of the program's own in this process alone; a constant that it has not ends it.
+        """
+        return self.prepared.run(self.folder, list(map(str, arguments)), timeout, constants)
 
     def afresh(self, *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
         """A process from the very start: imports, hash seed and all."""

@@ -3,8 +3,9 @@
 Imports are most of what a short run takes, and the tests start hundreds. The fork goes on where `python -m etl` stands
 after its imports: a process with its own folder, output and exit status, which ends as every other.
 
-A request is a line of JSON and three descriptors: standard output, standard error, and one that is told the pid at the
-start and the status at the end, a line each. The process ends when nobody holds the other end of its socket.
+A request is a line of JSON (folder, arguments, and the constants that are to have other values) and three descriptors:
+standard output, standard error, and one that is told the pid at the start and the status at the end, a line each. The
+process ends when nobody holds the other end of its socket.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ def serve(requests: socket.socket) -> None:
     os.chdir(request["folder"])
     sys.path[0] = request["folder"]
     sys.argv[1:] = request["arguments"]
+    for name, value in request["constants"].items():
+        module, _, constant = name.rpartition(".")
+        if type(getattr(sys.modules[module], constant)) is not type(value):
+            raise TypeError(name)
+        setattr(sys.modules[module], constant, value)
 
 
 def watch(child: int, told: int) -> NoReturn:
