@@ -86,6 +86,7 @@ def random_database(number: int, folder: Path) -> RandomDatabase:
     path = folder / f"random{number}.db"
     builder = _Builder(rng)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("pragma synchronous = off")
         connection.execute(f"pragma page_size = {rng.choice([512, 1024, 4096, 4096])}")
         connection.execute(f"pragma encoding = '{rng.choice(['UTF-8'] * 6 + ['UTF-16le', 'UTF-16be'])}'")
         if rng.random() < 0.15:

@@ -101,6 +101,7 @@ class Database:
         """Rows that SQLite's own keys refuse are left out."""
         rows = [(number, *row) if self.has_key else row for number, row in enumerate(self.rows, 1)]
         with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("pragma synchronous = off")
             connection.executescript(self.script)
             for row in rows:
                 connection.execute(f"insert or ignore into t values ({', '.join('?' * len(row))})", row)

@@ -73,6 +73,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[Any]]]:
 def build(path: Path, declared: list[str], rows: list[list[Any]], without_rowid: bool) -> list[tuple[Any, ...]]:
     """Make the table and return what SQLite says of every cell: (typeof, the value's bytes or itself)."""
     connection = sqlite3.connect(path)
+    connection.execute("pragma synchronous = off")
     connection.text_factory = bytes
     key = "k integer primary key"
     columns = "".join(f", c{i} {kind}" for i, kind in enumerate(declared))
