@@ -18,7 +18,7 @@ from tests.fix_server import execute, run_apart
 from tests.fix_source import MakeSource
 
 DEEP = "[" * 3_000 + "]" * 3_000
-WIDE = 500  # columns
+WIDE = 360  # columns
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def documents(bad: set[int], rows: int) -> tuple[str, dict[str, Any]]:
 
 def wide_rows(bad: set[int], rows: int) -> tuple[str, dict[str, Any]]:
     """Values too short to be stored aside, and too many for a page of 8 kB."""
-    values = [(n, *(["y" * 30 if n in bad else "y"] * WIDE)) for n in range(1, rows + 1)]
+    values = [(n, *(["y" * 22 if n in bad else "y"] * WIDE)) for n in range(1, rows + 1)]
     columns = ", ".join(f"c{n} text" for n in range(WIDE))
     return f"create table t (id integer primary key, {columns})", {"t": values}
 
