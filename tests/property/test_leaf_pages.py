@@ -99,6 +99,7 @@ def histories(draw: st.DrawFn) -> tuple[list[str], list[tuple[Any, ...]]]:
 def make_file(path: Path, page_bytes: int, reserved: int, auto_vacuum: int) -> None:
     """An empty database with pages of this size, at whose ends some bytes are reserved (no pragma sets that)."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("pragma synchronous = off")
         connection.execute(f"pragma page_size = {page_bytes}")
         connection.execute(f"pragma auto_vacuum = {auto_vacuum}")
         connection.execute("create table gone (x)")
@@ -165,6 +166,7 @@ def test_the_leaves_tell_what_sqlite_tells(
         path = Path(folder) / "source.db"
         make_file(path, *file)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("pragma synchronous = off")  # each event is a transaction of its own
             columns = "".join(f", c{i} {kind}" for i, kind in enumerate(declared))
             connection.execute(f"create table t (k integer primary key{columns})")
             for sql, parameters in events:
@@ -197,17 +199,6 @@ def make_tall(path: Path, journal_mode: str = "delete") -> None:
         connection.execute("commit")
 
 
-@pytest.mark.parametrize("page_bytes", [1, 5000, 2 << 20])
-def test_a_tall_tree_is_read_without_sqlite(tmp_path: Path, page_bytes: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Three levels, pages of every size: and the fallback, which would hide a mistake, is never used."""
-    make_tall(tmp_path / "source.db")
-    with caplog.at_level(logging.DEBUG, "etl"):
-        found = asyncio.run(read_snapshot(tmp_path / "source.db", page_bytes))
-    assert repr(found) == repr(stored_rows(tmp_path / "source.db"))
-    assert len(found) == 5000
-    assert "read through SQLite" not in caplog.text
-
-
 def make_overflowing(path: Path) -> None:
     """Rows of one to thirty pages, some in pages that others left behind, in no order."""
     make_file(path, 1024, 8, 0)
@@ -215,7 +206,7 @@ def make_overflowing(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("create table t (k integer primary key, c0 TEXT, c1 BLOB, c2 INTEGER)")
         connection.execute("begin")
-        for key in range(900):
+        for key in range(450):
             text = "".join(chance.choices("abcd ~é", k=chance.choice([3, 40, 900, 980, 1000, 4000, 29_000])))
             row = (key, text, chance.randbytes(chance.choice([0, 9, 1012, 2100])), key)
             connection.execute("insert into t values (?, ?, ?, ?)", row)
@@ -224,15 +215,38 @@ def make_overflowing(path: Path) -> None:
         connection.execute("commit")
 
 
+@pytest.fixture(scope="module")
+def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tall") / "source.db"
+    make_tall(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def overflowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("overflowing") / "source.db"
+    make_overflowing(path)
+    return path
+
+
+@pytest.mark.parametrize("page_bytes", [1, 5000, 2 << 20])
+def test_a_tall_tree_is_read_without_sqlite(tall: Path, page_bytes: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Three levels, pages of every size: and the fallback, which would hide a mistake, is never used."""
+    with caplog.at_level(logging.DEBUG, "etl"):
+        found = asyncio.run(read_snapshot(tall, page_bytes))
+    assert repr(found) == repr(stored_rows(tall))
+    assert len(found) == 5000
+    assert "read through SQLite" not in caplog.text
+
+
 @pytest.mark.parametrize("page_bytes", [30_000, 2 << 20])
 def test_overflow_pages_are_read_without_sqlite(
-    tmp_path: Path, page_bytes: int, caplog: pytest.LogCaptureFixture
+    overflowing: Path, page_bytes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Long texts are in most databases: chains side by side and chains that were scattered by deletes."""
-    make_overflowing(tmp_path / "source.db")
     with caplog.at_level(logging.DEBUG, "etl"):
-        found = asyncio.run(read_snapshot(tmp_path / "source.db", page_bytes))
-    assert found == stored_rows(tmp_path / "source.db")
+        found = asyncio.run(read_snapshot(overflowing, page_bytes))
+    assert found == stored_rows(overflowing)
     assert ("read through SQLite" in caplog.text) == (page_bytes < 2 << 20)  # single rows are larger than such a page
 
 
@@ -258,20 +272,6 @@ def positions(file_bytes: int, page_bytes: int) -> st.SearchStrategy[int]:
     anywhere = st.integers(page_bytes, file_bytes - 1)
     page = st.integers(1, file_bytes // page_bytes - 1)
     return st.one_of(anywhere, st.builds(lambda number, offset: number * page_bytes + offset, page, st.integers(0, 40)))
-
-
-@pytest.fixture(scope="module")
-def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tall") / "source.db"
-    make_tall(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def overflowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("overflowing") / "source.db"
-    make_overflowing(path)
-    return path
 
 
 @pytest.mark.parametrize("made", ["tall", "overflowing"])
