@@ -120,6 +120,7 @@ class Application:
 def application(etl: EtlCommand, tmp_path: Path, database_dsn: str) -> Application:
     """Everything that a move takes along, and an empty target."""
     with closing(sqlite3.connect(tmp_path / "source.db")) as connection:
+        connection.execute("pragma synchronous = off")
         connection.executescript(SOURCE)
     (tmp_path / "config.yml").write_text("# all of it\n\nname: x\ntoken: geheim-geheim\n")
     (tmp_path / ".env").write_text("TOKEN=abcdefgh1\nCOLOR=always\n")

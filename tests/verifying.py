@@ -83,6 +83,7 @@ class Specimen:
         listed = ", ".join(f'"{name}" {declared}' for name, declared, _ in self.columns)
         marks = ", ".join("?" * len(self.columns))
         with closing(sqlite3.connect(path)) as connection:
+            connection.execute("pragma synchronous = off")
             connection.execute(f'create table "{self.name}" ({listed})')
             connection.executemany(f'insert into "{self.name}" values ({marks})', rows)
             connection.commit()
