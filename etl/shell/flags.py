@@ -30,30 +30,18 @@ class Word(click.Choice[str]):
             raise click.BadParameter(f"{error.message}{meant}", ctx, param) from None
 
 
-class PageBytes(click.ParamType[int]):
-    """A size such as 512kB or 2MB, in bytes."""
+class ReadBy(click.ParamType[Any]):
+    """A value that a function of ``invocation`` reads; imported when there is one to read."""
 
-    name = "size"
+    def __init__(self, name: str, reader: str) -> None:
+        self.name = name
+        self._reader = reader
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from etl.shell.invocation import read_page_bytes
-
-        try:
-            return read_page_bytes(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-class SchemaName(click.ParamType[str]):
-    """A schema that tables may be made in."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from etl.shell.invocation import read_schema_name
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from etl.shell import invocation
 
         try:
-            return read_schema_name(str(value))
+            return getattr(invocation, self._reader)(str(value))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
@@ -121,7 +109,7 @@ selection = together(
     option("--exclude", multiple=True, metavar="GLOB", help="All tables but these; may be repeated."),
     option(
         "--target-schema",
-        type=SchemaName(),
+        type=ReadBy("name", "read_schema_name"),
         default="public",
         show_default=True,
         metavar="NAME",
@@ -216,7 +204,13 @@ loading = together(
     ),
     option("--rejects", default="rejects", show_default=True, metavar="DIR", help="Where rejected rows go."),
     option("--coercion-log", metavar="FILE", help="Write every coerced value here, one JSON object a line."),
-    option("--page-bytes", type=PageBytes(), default="2MB", show_default=True, help="Size of a page of rows."),
+    option(
+        "--page-bytes",
+        type=ReadBy("size", "read_page_bytes"),
+        default="2MB",
+        show_default=True,
+        help="Size of a page of rows.",
+    ),
 )
 embedding = together(
     option("--embedded", metavar="DIR", help="No TARGET: a PostgreSQL of its own in this folder, started for the run."),

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from etl.errors import EtlError, ExitStatus, InterruptedRunError
 from etl.memory import settle
-from etl.shell.signals import signals_held
+from etl.shell.signals import WATCHED, signals_held
 from etl.standing import AS_BEFORE
 
 CLEANUP_S = 5.0
@@ -76,7 +76,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
     def stop(number: signal.Signals) -> None:
         received.append(number)
         tell("interrupted: cleaning up (once more to leave at once)")
-        for watched in (signal.SIGINT, signal.SIGTERM):
+        for watched in WATCHED:
             # Python's own handler from here on: it also works while the loop stands still
             loop.remove_signal_handler(watched)
             signal.signal(watched, lambda _number, _frame: _leave_at_once(_status(number), leave, words))
@@ -86,7 +86,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
         timers.append(timer)
         task.cancel()
 
-    for watched in (signal.SIGINT, signal.SIGTERM):
+    for watched in WATCHED:
         loop.add_signal_handler(watched, stop, watched)
     ended = False
     try:
@@ -102,7 +102,7 @@ async def _guard(work: Callable[[], Coroutine[Any, Any, T]], tell: Tell, leave: 
     finally:
         for timer in timers:
             timer.cancel()
-        for watched in (signal.SIGINT, signal.SIGTERM):
+        for watched in WATCHED:
             loop.remove_signal_handler(watched)
             if ended:
                 signal.signal(watched, _pass_once)
