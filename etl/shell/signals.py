@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
@@ -34,22 +35,46 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 def heed_signals() -> None:
     """From here on they unwind, so that what was started is stopped."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in WATCHED:
+        signal.signal(number, _heed)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM while no event loop runs."""
+def _heed(number: int, _frame: FrameType | None) -> None:
+    if _hold.held:
+        _hold.waiting.append(number)
+    else:
+        _unwind(number)
+
+
+def _unwind(number: int) -> NoReturn:
+    """While no event loop runs."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     interrupted = InterruptedRunError("terminated")
     interrupted.status = ExitStatus.TERMINATED
     raise interrupted
 
 
+@dataclass
+class _Hold:
+    """Not the thread's signal mask: another thread, of a library, would take the signal and it would come through."""
+
+    held: bool = False
+    waiting: list[int] = field(default_factory=list)
+
+
+_hold = _Hold()
+
+
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Around imports: a signal is heeded when they are through."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    """Around imports: a signal that is heeded is so when they are through."""
+    _hold.held = True
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _hold.held = False
+        if _hold.waiting:
+            number = _hold.waiting[0]
+            _hold.waiting.clear()
+            _unwind(number)

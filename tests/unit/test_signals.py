@@ -4,10 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
-from etl.shell.signals import signals_held
+from etl.errors import InterruptedRunError
+from etl.shell.signals import WATCHED, heed_signals, signals_held
 
 SENDS_ITSELF_A_SIGNAL = """
 import os, sys
@@ -32,17 +36,41 @@ def test_a_signal_during_the_first_imports_ends_the_program_in_a_word(number: si
     assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "interrupted\n")
 
 
-def test_a_signal_waits_for_the_end_of_what_may_not_be_interrupted() -> None:
-    """And is heeded then."""
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Signals as a command heeds them, and a thread that could take one in the place of the main one."""
+    before = [(number, signal.getsignal(number)) for number in WATCHED]
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    heed_signals()
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+    done.set()
+    other.join()
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, InterruptedRunError)]
+)
+def test_a_signal_waits_for_the_end_of_what_may_not_be_interrupted(
+    heeded: None, number: signal.Signals, raised: type[BaseException]
+) -> None:
+    """And is heeded then, once."""
     steps = []
 
     def work() -> None:
         with signals_held():
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             steps.append("through")
         steps.append("too far")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(raised):
         work()
     assert steps == ["through"]
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    with signals_held():
+        pass
+    with pytest.raises(raised):
+        os.kill(os.getpid(), number)
+        time.sleep(1)  # a signal cuts it short
