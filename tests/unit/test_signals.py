@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,5 +71,4 @@ def test_a_signal_waits_for_the_end_of_what_may_not_be_interrupted(
     with signals_held():
         pass
     with pytest.raises(raised):
-        os.kill(os.getpid(), number)
-        time.sleep(1)  # a signal cuts it short
+        signal.raise_signal(number)
