@@ -7,7 +7,9 @@ there is never more than one, at any stage, and what leaves this module has not 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -22,19 +24,35 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# Work on rows holds Python's interpreter most of the time, and threads that wait for it cost the others theirs; so it
+# has few, for all tables together. What waits for a database has threads of its own.
+ROW_WORKERS = ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), "rows")
+
+
+async def in_worker(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As ``in_thread``, for work on rows: when one of the ``ROW_WORKERS`` is free."""
+    return await _run_in(ROW_WORKERS, partial(function, *args, **kwargs))
+
+
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection.
+    """Run blocking work beside the loop; a cancellation waits for its end, for it holds a connection."""
+    return await _run_in(None, partial(function, *args, **kwargs))
+
+
+async def _run_in(executor: Executor | None, call: Callable[[], T]) -> T:
+    """The call's result.
 
     When it is over, nothing in the thread names its arguments or its result any more: the executor's own names live on
     until the thread is given its turn again, and beside a large row there would be a second one by luck.
     """
-    given, results = [partial(function, *args, **kwargs)], []
+    given, results = [call], []
+    del call
 
     def run() -> None:
         results.append(given.pop()())
 
     # a bare future, no task: when a loop shuts down it cancels every task, and the thread would go on unwatched
-    work = asyncio.get_running_loop().run_in_executor(None, run)
+    work = asyncio.get_running_loop().run_in_executor(executor, run)
     try:
         await asyncio.shield(work)
         return results.pop()
@@ -67,7 +85,7 @@ async def expected_batches(reader: SourceTableReader, tally: Tally) -> AsyncGene
 
     async def build() -> Expected | None:
         rows = await anext(batches, None)
-        return None if rows is None else await in_thread(expect, rows)
+        return None if rows is None else await in_worker(expect, rows)
 
     try:
         async with (

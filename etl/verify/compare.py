@@ -19,7 +19,7 @@ import pyarrow as pa
 from etl.errors import PlanError, SourceError
 from etl.model import Difference, TablePlan, Verdict, VerifiedTable
 from etl.verify.account import Digested, LargeRows, Tally, shift_at_end
-from etl.verify.batches import Expected, expected_batches, in_thread
+from etl.verify.batches import Expected, expected_batches, in_thread, in_worker
 from etl.verify.document_rows import match_documents
 from etl.verify.every_difference import OnDifferences, every_difference
 from etl.verify.findings import describe_findings, describe_repeated_keys
@@ -121,7 +121,7 @@ async def _compare(
             on_rows(count, size)
             del expected  # or it would live on beside the next one
     while rows := await stream.take_rows():
-        await in_thread(_add_extra, rows, tally)
+        await in_worker(_add_extra, rows, tally)
         stream.discard([rows])
 
 
@@ -136,14 +136,14 @@ async def _compare_batch(expected: Expected, stream: CopyStream, tally: Tally) -
             await _match_rows(expected, expected.byte_count, stream, tally)
         return len(expected), expected.source_bytes
     if not await _lines_up(expected, stream, tally):
-        source = await in_thread(_digested_source, expected)
+        source = await in_worker(_digested_source, expected)
         await _match_rows(source, expected.byte_count, stream, tally)
     return len(expected.rows), expected.source_bytes
 
 
 async def _large_rows_are_next(expected: LargeRows, stream: CopyStream, tally: Tally) -> bool:
     """Whether the stream goes on with these rows; if so they are taken and counted on both sides."""
-    if not await in_thread(expected.equals, await stream.peek(expected.byte_count)):
+    if not await in_worker(expected.equals, await stream.peek(expected.byte_count)):
         return False
     tally.add_equal_sum(sum(expected.digests), len(expected))
     stream.advance(expected.byte_count)
@@ -152,8 +152,8 @@ async def _large_rows_are_next(expected: LargeRows, stream: CopyStream, tally: T
 
 async def _lines_up(expected: ExpectedRows, stream: CopyStream, tally: Tally) -> bool:
     """Whether the stream goes on with exactly these rows; if so they are taken and counted on both sides."""
-    if expected.sent is not None and await in_thread(_equal, expected.sent, await stream.peek(expected.byte_count)):
-        await in_thread(tally.add_equal, row_views(expected.rows))
+    if expected.sent is not None and await in_worker(_equal, expected.sent, await stream.peek(expected.byte_count)):
+        await in_worker(tally.add_equal, row_views(expected.rows))
         stream.advance(expected.byte_count)
         return True
     if not expected.documents:
@@ -167,7 +167,7 @@ async def _documents_line_up(expected: ExpectedRows, stream: CopyStream, tally: 
     while True:
         data = b"".join(await stream.peek(wanted))
         try:
-            end = await in_thread(match_documents, data, expected, tally.versioned)
+            end = await in_worker(match_documents, data, expected, tally.versioned)
             break
         except struct.error:
             if len(data) < wanted:
@@ -175,7 +175,7 @@ async def _documents_line_up(expected: ExpectedRows, stream: CopyStream, tally: 
             wanted += wanted // 4 + 64
     if end is None:
         return False
-    await in_thread(tally.add_equal, row_list(expected.rows))
+    await in_worker(tally.add_equal, row_list(expected.rows))
     stream.advance(end)
     return True
 
@@ -195,11 +195,11 @@ def _equal(sent: pa.Array, chunks: list[Chunk]) -> bool:
 async def _match_rows(source: Digested, byte_count: int, stream: CopyStream, tally: Tally) -> None:
     """Match the rows of a batch that does not line up; leaves the stream where the next batch is likely to begin."""
     chunks = await stream.peek_chunks(byte_count)
-    target, end, shift = await in_thread(_walk_and_align, chunks, source, len(source), tally.table)
+    target, end, shift = await in_worker(_walk_and_align, chunks, source, len(source), tally.table)
     if shift > 0:  # the target has rows more: the batch's last rows may follow
         chunks = await stream.peek_chunks(sum(map(len, chunks)) + source.bytes_of_last(shift) * 5 // 4 + 64)
-        target, end, _ = await in_thread(_walk_and_align, chunks, source, len(source) + shift, tally.table)
-    await in_thread(tally.add_batch, source, target)
+        target, end, _ = await in_worker(_walk_and_align, chunks, source, len(source) + shift, tally.table)
+    await in_worker(tally.add_batch, source, target)
     del chunks, target  # with the views that they are
     stream.advance(end)
 
