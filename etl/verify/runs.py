@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from etl.verify.source import Connection
 
 BATCH_BYTES = 4 << 20
-MAX_BATCH_ROWS = 12_288  # of narrow rows: the fewer batches, the less each value costs, and the more memory
+MAX_BATCH_ROWS = 16_384  # of narrow rows: the fewer batches, the less each value costs, and the more memory
 FEW_ROWS = 512  # batches smaller than this cost time, so there the lengths of all rows are worth a look
 WINDOW_ROWS = 1_024  # how finely the lengths are looked at, and the largest batch where that is needed
 TERMS_A_SUM = 50
