@@ -196,7 +196,7 @@ async def test_the_source_keeps_every_byte(tmp_path: Path, journal_mode: str) ->
 
 async def test_a_writer_that_holds_its_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bounded wait: who is in the way, and what to do."""
-    monkeypatch.setattr("etl.extract.snapshot.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("etl.extract.guardian_process.BUSY_TIMEOUT_S", 0.1)
     path = tmp_path / "busy.db"
     make_pair(path, "wal")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
