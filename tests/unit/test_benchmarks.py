@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("psutil", reason="the extra `bench` is not installed")
 
-from benchmarks.correctness import read_source_facts
+from benchmarks.correctness import FACTS_VERSION, read_source_facts
 from benchmarks.figures import RATIOS, Figure, Ratio, added_by_verification, pair_ratio, run_figures
 from benchmarks.generate import make_dataset
 from benchmarks.measure import Usage, run_measured
@@ -105,7 +105,7 @@ def test_facts_see_a_changed_a_missing_and_a_moved_value(tmp_path: Path) -> None
             database.execute(damage)
             database.commit()
         damaged = read_source_facts(replace(dataset, path=copy))
-        copy.with_suffix(".facts.json").unlink()
+        copy.with_suffix(f".facts-{FACTS_VERSION}.json").unlink()
         assert damaged != facts, damage
 
 
