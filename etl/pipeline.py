@@ -17,7 +17,7 @@ Invariant: outside the staging schema nothing is visible before verification has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -25,7 +25,7 @@ from etl.coercion_log import CoercionLog
 from etl.counted_nouns import counted
 from etl.difference_log import logged
 from etl.errors import ExitStatus, OrphansError, RefusedValueError, TargetOccupiedError
-from etl.extract.snapshot import open_snapshot
+from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import TargetAddress, parse_address
 from etl.load.build import create_collations, create_tables, ensure_loaded, reset_sequences
 from etl.load.circumstances import check_locks
@@ -61,9 +61,12 @@ from etl.transform.survey.key_values import is_left_to_server
 from etl.verify.compare import refuse_unknown_types
 
 
-async def migrate(options: Options, progress: Progress, standing: Standing | None = None) -> Report:
+async def migrate(
+    options: Options, progress: Progress, standing: Standing | None = None, snapshot: Snapshot | None = None
+) -> Report:
     """Move the source into the target, or raise EtlError with the target as before; returns what was done.
 
+    ``snapshot`` is the source's, where whoever calls has opened it already, and closes it.
     ``standing`` follows what was committed. Where that is something when the run fails (--per-table; a COMMIT of which
     nobody knows), the error says so.
     """
@@ -71,7 +74,8 @@ async def migrate(options: Options, progress: Progress, standing: Standing | Non
     address = parse_address(options.target)
     clock = Clock(progress)
     rejects = RejectFolder(options.rejects) if options.rejects_rows else None
-    async with standing.told(keeps=options.per_table), open_snapshot(options.source, options.jobs) as snapshot:
+    opened = open_snapshot(options.source, options.jobs) if snapshot is None else nullcontext(snapshot)
+    async with standing.told(keeps=options.per_table), opened as snapshot:
         plan = await make_plan(snapshot, options)
         try:
             if options.dry_run and not options.target:  # a plan needs no server
@@ -165,21 +169,14 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
     new = replace(plan, tables=tuple(table for table in plan.tables if table.name not in kept))
     await create_collations(run.connections, staging, ddl.create_collations(plan, staging.schema))
     await create_tables(run.connections, staging, ddl.create_tables(new, staging.schema))
-    loaded: Sequence[LoadedTable] = ()
-    if not run.options.schema_only:
-        with run.clock.phase("load", plan.rows_estimate):
-            async with beside(refuse_orphans(run.snapshot, report.plan, run.options)):
-                # keys that only the server can judge first: it is asked as soon as their table is there
-                in_order = sorted(new.largest_first, key=lambda table: not is_left_to_server(table))
-                tables, loaded = await load_all(run, staging, in_order)
-            plan = with_tables(report.plan, (*tables, *(table for table, _ in kept.values())))
-            loaded = (*loaded, *(account for _, account in kept.values()))
-            await ensure_loaded(run.connections, staging, plan, loaded)
-    inner, _ = split_foreign_keys(plan)
-    constraints = Constraints(run, staging, inner, loaded)
-    held = HeldProgress(run.progress)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(beside(run.snapshot.quick_check()))  # begun while the server alone is at work
+        await stack.enter_async_context(beside(run.snapshot.quick_check()))
+        loaded: Sequence[LoadedTable] = ()
+        if not run.options.schema_only:
+            plan, loaded = await load(run, staging, report.plan, new, kept)
+        inner, _ = split_foreign_keys(plan)
+        constraints = Constraints(run, staging, inner, loaded)
+        held = HeldProgress(run.progress)
         with run.clock.phase("build"):
             comparing = None
             # where no row goes any more, they are compared meanwhile, if the server has room for us
@@ -200,3 +197,16 @@ async def create(run: Run, staging: Staging, report: Report, kept: Kept) -> Repo
             built = await build_views(run, staging, constraints.plan)
             report = with_account(report, with_created(plan, built), constraints.loaded, sequences)
             return await with_verdict(run, report, built, staging.schema, verified)
+
+
+async def load(run: Run, staging: Staging, whole: Plan, new: Plan, kept: Kept) -> tuple[Plan, Sequence[LoadedTable]]:
+    """Load the tables of ``new``; the plan of these and the ``kept`` ones, as their values asked for it."""
+    with run.clock.phase("load", whole.created.rows_estimate), run.snapshot.check_paused():
+        async with beside(refuse_orphans(run.snapshot, whole, run.options)):
+            # keys that only the server can judge first: it is asked as soon as their table is there
+            in_order = sorted(new.largest_first, key=lambda table: not is_left_to_server(table))
+            tables, loaded = await load_all(run, staging, in_order)
+        plan = with_tables(whole, (*tables, *(table for table, _ in kept.values())))
+        everything = (*loaded, *(account for _, account in kept.values()))
+        await ensure_loaded(run.connections, staging, plan, everything)
+    return plan, everything

@@ -10,6 +10,7 @@ It is started by file path and imports nothing but the standard library. The con
                             →    {"pinned": {...}}      writers are kept out, a reader holds the snapshot
     release                 →    {"released": {...}}    writers may go on; the snapshot stays
     check                   →    {"check": "ok"}        the result of pragma quick_check
+    pause, resume                                       no answer; a check stands still meanwhile
     finish, or end of input →    {"finished": {...}}    the fingerprint at the end; then exit
 
 Any failure is {"error": text, "kind": kind} and exit status 1. When the input ends in the middle of a check, the check
@@ -32,6 +33,7 @@ from urllib.parse import quote
 
 MOST_FINDINGS = 2**31 - 1
 INTERRUPTED_EVERY_S = 0.05
+STEPS_A_LOOK = 10_000  # of SQLite's machine: so often a check looks whether it is to stand still
 
 
 def main(path: str, busy_timeout_s: float) -> int:
@@ -85,14 +87,27 @@ def commands(reader: sqlite3.Connection) -> Iterator[str]:
     """What the parent says, until it says nothing more: then whatever the reader is at ends too."""
     heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     is_over = threading.Event()
+    may_go = threading.Event()
+    may_go.set()
+
+    def stand_still() -> None:
+        may_go.wait()
+
+    reader.set_progress_handler(stand_still, STEPS_A_LOOK)
 
     def listen() -> None:
         said = b""
         while data := os.read(sys.stdin.fileno(), 1 << 12):  # not by sys.stdin, which the interpreter locks at its end
             *lines, said = (said + data).split(b"\n")
-            for line in lines:
-                heard.put(line.decode().strip())
+            for command in (line.decode().strip() for line in lines):
+                if command == "pause":
+                    may_go.clear()
+                elif command == "resume":
+                    may_go.set()
+                else:
+                    heard.put(command)
         heard.put(None)
+        may_go.set()
         while not is_over.wait(INTERRUPTED_EVERY_S):  # again and again: what is about to begin hears nothing of it
             reader.interrupt()
 

@@ -57,6 +57,12 @@ class Guardian:
             pipe(self._process.stdin).write(f"{command}\n".encode())
             return await self._hear()
 
+    def tell(self, command: str) -> None:
+        """Say what has no answer."""
+        stdin = pipe(self._process.stdin)
+        if not stdin.is_closing():
+            stdin.write(f"{command}\n".encode())
+
     async def release_writers(self) -> None:
         """Let writers go on; raises SnapshotError when somebody wrote although nobody should have."""
         released = (await self.ask("release"))["released"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +17,11 @@ from urllib.parse import quote
 import aiosqlite
 
 from etl.errors import SnapshotError, SourceError
+from etl.extract.catalog import TableSize
 from etl.extract.database_file import DatabaseFile
 from etl.extract.guardian_process import Guardian
 from etl.extract.reader import Reader, source_hint
+from etl.extract.sizes import read_sizes
 from etl.threads import in_thread
 
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -52,6 +54,8 @@ class Snapshot:
             self._idle.put_nowait(reader)
         self._spare: asyncio.Queue[Reader] = asyncio.Queue()
         self._spare.put_nowait(spare)
+        self._sizes: asyncio.Task[Mapping[str, TableSize]] | None = None
+        self._check: asyncio.Task[None] | None = None
 
     @property
     def blocks_writers(self) -> bool:
@@ -75,14 +79,49 @@ class Snapshot:
         async with _borrowed(self._spare) as reader:
             yield reader
 
-    async def quick_check(self) -> None:
-        """``pragma quick_check`` in the guardian, beside the load: affinity is a proof only in a sound file.
+    def begin_sizes(self) -> asyncio.Task[Mapping[str, TableSize]]:
+        """Have the sizes of the tables read, once."""
+        if self._sizes is None:
+            self._sizes = asyncio.ensure_future(self._read_sizes())
+        return self._sizes
 
-        Raises SourceError with SQLite's first finding.
+    async def _read_sizes(self) -> Mapping[str, TableSize]:
+        async with self.spare_reader() as reader:
+            return await in_thread(read_sizes, reader)
+
+    def begin_check(self) -> asyncio.Task[None]:
+        """Have ``pragma quick_check`` done in the guardian, once: affinity is a proof only in a sound file.
+
+        The task raises SourceError with SQLite's first finding.
         """
+        if self._check is None:
+            self._check = asyncio.ensure_future(self._quick_check())
+        return self._check
+
+    async def _quick_check(self) -> None:
         answer = (await self._guardian.ask("check"))["check"]
         if answer != "ok":
             raise SourceError(f"{self.path}: the database is damaged: {answer}", source_hint("malformed"))
+
+    async def quick_check(self) -> None:
+        """Wait for the end of the check, which begins now if it has not yet; raises SourceError for a damaged file."""
+        await self.begin_check()
+
+    @contextlib.contextmanager
+    def check_paused(self) -> Iterator[None]:
+        """Let the check stand still while cores and disk have better to do."""
+        self._guardian.tell("pause")
+        try:
+            yield
+        finally:
+            self._guardian.tell("resume")
+
+    async def end_tasks(self) -> None:
+        """End what was begun; what came of it has been heard by whoever wanted to."""
+        tasks = [task for task in (self._sizes, self._check) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def ensure_held(self) -> None:
         """Raise SnapshotError when the guardian is gone: then nobody knows what the readers saw."""
@@ -117,7 +156,9 @@ async def open_snapshot(path: Path, reader_count: int) -> AsyncIterator[Snapshot
             await in_thread(reader.pin)
         python = await stack.enter_async_context(python_reader(path))
         await guardian.release_writers()
-        yield Snapshot(path, guardian, tuple(readers), spare, python, file if guardian.protects(file) else None)
+        snapshot = Snapshot(path, guardian, tuple(readers), spare, python, file if guardian.protects(file) else None)
+        stack.push_async_callback(snapshot.end_tasks)
+        yield snapshot
 
 
 @contextlib.asynccontextmanager

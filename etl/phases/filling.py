@@ -105,7 +105,7 @@ async def fill(run: Run, report: Report, staging: Staging | None, *, alone: bool
         only = run.on(connection)
         before = await read_definitions(connection, plan.schema, names)
         await guarded(connection, filled.take_down())
-        with run.clock.phase("load", plan.rows_estimate):
+        with run.clock.phase("load", plan.rows_estimate), run.snapshot.check_paused():
             async with beside(nothing() if checked else refuse_orphans(run.snapshot, plan, run.options)):
                 tables, loaded = await load_all(only, filled, filled.in_order(plan.largest_first), at_once=False)
         with run.clock.phase("build"):

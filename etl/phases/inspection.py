@@ -22,7 +22,6 @@ from etl.errors import RefusedError, RefusedValueError
 from etl.extract.catalog import read_catalog, read_storage_classes
 from etl.extract.largest_ids import with_largest_ids
 from etl.extract.reader import Reader
-from etl.extract.sizes import read_sizes
 from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.load.address import parse_address
 from etl.load.collations import has_nocase_collation
@@ -97,8 +96,7 @@ async def inspect(options: Options, progress: Progress, *, ask_target: bool = Fa
 
 async def make_plan(snapshot: Snapshot, options: Options) -> Plan:
     """Extract's catalog and transform's decisions by what is declared."""
-    async with snapshot.reader() as reader:
-        sizes = await in_thread(read_sizes, reader)
+    sizes = await snapshot.begin_sizes()
     catalog = select_tables(await read_catalog(snapshot.python, sizes), options.tables, options.exclude)
     catalog = await with_largest_ids(snapshot.python, catalog)
     undecided = undecided_columns(catalog, options.casts)

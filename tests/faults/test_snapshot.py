@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from etl.errors import SnapshotError, SourceError
+from etl.extract import guardian
 from etl.extract.reader import Reader
 from etl.extract.snapshot import Snapshot, open_snapshot
 from etl.options import Options
@@ -243,6 +244,35 @@ async def test_a_dead_guardian_is_noticed(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         with pytest.raises(SnapshotError, match="guards the snapshot"):
             snapshot.ensure_held()
+
+
+async def test_a_check_stands_still_while_others_have_better_to_do(tmp_path: Path) -> None:
+    """And is heard when it goes on."""
+    path = tmp_path / "source.db"
+    make_pair(path, "wal")
+    async with open_snapshot(path, 1) as snapshot:
+        with snapshot.check_paused():
+            check = snapshot.begin_check()
+            await asyncio.sleep(0.2)
+            assert not check.done()
+        await asyncio.wait_for(snapshot.quick_check(), 10)
+        assert check.done()
+
+
+def test_a_check_that_stands_still_ends_with_its_parent(tmp_path: Path) -> None:
+    """Or a source would stay locked by a process that waits for ever."""
+    path = tmp_path / "source.db"
+    make_pair(path, "delete")
+    command = [sys.executable, "-I", "-S", guardian.__file__, str(path), "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"pause\ncheck\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.communicate(timeout=10)
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as writer:
+        writer.execute("update t set v = 1")
 
 
 async def test_a_read_only_file_in_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
