@@ -81,9 +81,6 @@ def _migrate(ctx: click.Context, flags: Flags) -> ExitStatus:
 def _run_migration(
     options: Options, flags: Flags, reports: Sequence[Path], leave: Callable[[], None] | None = None
 ) -> ExitStatus:
-    with signals_held():
-        import etl.phases.outset  # noqa: F401 - a quarter of a second, spared to those who mistyped
-
     standing = Standing()
     if flags["from_rejects"]:
         with signals_held():
@@ -97,11 +94,11 @@ def _run_migration(
 
 
 async def _migrate_from_outset(options: Options, progress: Progress, standing: Standing) -> Report:
-    """The loop stands still for the imports, and a signal waits for their end."""
+    """Imports what those who mistyped are spared: the loop stands still for it, and a signal waits for its end."""
+    import_without_collecting()
     from etl.phases.outset import outset
 
     async with outset(options) as snapshot:
-        import_without_collecting()
         from etl.pipeline import migrate
 
         settle()
